@@ -1,0 +1,104 @@
+// Package transport is the seam between the bus and what carries it: [Driver], [Listener], [Incoming], the
+// transport [URL], and the errors that callers see.
+//
+// Users open a transport through package messaging; this package is for who writes a driver. Two come with
+// goslo: transport/rabbit and transport/memory. Package transporttest holds the suite that each must pass.
+package transport
+
+import (
+	"context"
+	"time"
+
+	"github.com/goslo/goslo/internal/wire"
+	"github.com/goslo/goslo/target"
+)
+
+// The fields of messages, as they travel. See package wire for what each means to an oslo.messaging peer.
+type (
+	// Request is a call, cast or fanout cast.
+	Request = wire.Request
+	// Reply is an answer to a call.
+	Reply = wire.Reply
+	// Failure is an endpoint's exception inside a Reply.
+	Failure = wire.Failure
+	// ContextEntry is one key of a request context.
+	ContextEntry = wire.ContextEntry
+	// Value is one JSON value as it stands in a message.
+	Value = wire.Value
+)
+
+// RetryForever makes a sender wait for its broker as long as its context lasts.
+const RetryForever = -1
+
+// SendOptions say how one request is sent.
+type SendOptions struct {
+	// Expiration is how long the broker keeps the request, in whole milliseconds; 0 is for ever. Calls carry
+	// their timeout here, casts none (oslo_messaging/_drivers/amqpdriver.py).
+	Expiration time.Duration
+	// Monitor is how long a call waits for a heartbeat before it gives up; 0 is no monitoring.
+	Monitor time.Duration
+	// Retry is how many further attempts are made to reach the broker when the first fails; 0 is none,
+	// RetryForever is oslo.messaging's default. A request that may have reached the broker is never sent again.
+	Retry int
+	// Mandatory asks for ErrUndeliverable where no queue takes the request.
+	Mandatory bool
+}
+
+// Driver carries requests to targets and back. All methods are safe for concurrent use; targets come with
+// their Exchange filled in.
+type Driver interface {
+	// Call sends req and waits for its reply until ctx ends. It fills in the request's ids and reply queue.
+	// A Failure in the reply is the caller's to interpret: the error only tells that there is no reply, by one
+	// of this package's sentinels.
+	Call(ctx context.Context, to target.Target, req *Request, opts SendOptions) (*Reply, error)
+	// Cast sends req to one server of the target, or to all of them with Fanout, and returns when the broker
+	// has confirmed that it took it.
+	Cast(ctx context.Context, to target.Target, req *Request, opts SendOptions) error
+	// Listen starts to receive what is sent to on: to its topic, to its server, and by fanout. It returns when
+	// the broker delivers, or fails when ctx ends first.
+	Listen(ctx context.Context, on target.Target, opts ListenOptions) (Listener, error)
+	// Close ends every listener and connection. What waits ends with ErrClosed. It returns when all is ended,
+	// or with ctx's error when that ends first; all is ended then too, by force.
+	Close(ctx context.Context) error
+}
+
+// Pinger is implemented by drivers that can tell whether their broker answers.
+type Pinger interface {
+	Ping(ctx context.Context) error
+}
+
+// ListenOptions say how a listener receives.
+type ListenOptions struct {
+	// Prefetch is how many messages the broker may hand over unacknowledged on each queue; at least 1.
+	Prefetch int
+}
+
+// Listener receives for one server. Poll is for one goroutine at a time, the rest for any.
+type Listener interface {
+	// Poll waits for the next request. It never fails because of the broker: the driver restores the
+	// connection by itself. It fails with ctx's error, or with ErrClosed once the listener is stopped.
+	Poll(ctx context.Context) (Incoming, error)
+	// Stop ends the consumers and hands back what was delivered but not polled. Requests already polled can
+	// still be acknowledged and answered. Stopping twice is harmless.
+	Stop(ctx context.Context) error
+	// Close does what Stop does, waits until acknowledgements and replies are with the broker or ctx ends, and
+	// gives up what the listener holds.
+	Close(ctx context.Context) error
+}
+
+// Incoming is one received request. Its methods are safe for concurrent use.
+type Incoming interface {
+	// Request is what was sent. Its values share memory that is the receiver's to keep.
+	Request() *Request
+	// Ack takes the request off the queue. It fails with ErrStale when the broker will deliver the request
+	// again (the connection it came on is gone): the request must not be run then. It fails with ErrDuplicate
+	// when a request with the same unique id was acknowledged lately; that one must not be run either.
+	Ack(ctx context.Context) error
+	// Requeue hands the request back to its queue.
+	Requeue(ctx context.Context) error
+	// Reply sends an answer to a call; for a cast it does nothing. It returns when the reply is on its way: the
+	// driver sends it again where that is needed and possible.
+	Reply(ctx context.Context, reply *Reply) error
+	// Heartbeat tells the caller that its method still runs. One attempt is made.
+	Heartbeat(ctx context.Context) error
+}
