@@ -102,3 +102,8 @@ type Incoming interface {
 	// Heartbeat tells the caller that its method still runs. One attempt is made.
 	Heartbeat(ctx context.Context) error
 }
+
+// Redelivery is implemented by incoming requests that can tell whether the broker handed them out before.
+type Redelivery interface {
+	Redelivered() bool
+}

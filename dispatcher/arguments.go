@@ -1,0 +1,115 @@
+package dispatcher
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"github.com/goslo/goslo/internal/pyjson"
+	"github.com/goslo/goslo/serializer"
+)
+
+// Arguments are the keyword arguments of one request, encoded until a method asks for them.
+type Arguments struct {
+	method     string
+	object     []byte
+	serializer serializer.Serializer
+}
+
+// Decode fills the struct, map or any that v points to with all arguments. known, where it is not nil, holds
+// the names that the method takes: any other is an error, as Python's "unexpected keyword argument".
+func (a *Arguments) Decode(v any, known map[string]bool) error {
+	if len(a.object) == 0 {
+		return nil
+	}
+	if known != nil {
+		if err := a.each(func(string, []byte) error { return nil }, known); err != nil {
+			return err
+		}
+	}
+	if err := a.serializer.Decode(a.object, v); err != nil {
+		return &ArgumentError{Method: a.method, Err: err}
+	}
+	return nil
+}
+
+// DecodeNamed fills each v with the argument of the same place in names. An argument that is not sent leaves
+// a pointer nil and is an error for everything else; so is one whose name is not listed.
+func (a *Arguments) DecodeNamed(names []string, vs []reflect.Value) error {
+	known := make(map[string]bool, len(names))
+	for _, name := range names {
+		known[name] = true
+	}
+	values := make(map[string][]byte, len(names))
+	err := a.each(func(name string, value []byte) error {
+		values[name] = value
+		return nil
+	}, known)
+	if err != nil {
+		return err
+	}
+	for i, name := range names {
+		value, sent := values[name]
+		if !sent {
+			if vs[i].Elem().Kind() == reflect.Pointer {
+				continue
+			}
+			return &ArgumentError{Method: a.method, Err: fmt.Errorf("missing argument %q", name)}
+		}
+		if err := a.serializer.Decode(value, vs[i].Interface()); err != nil {
+			return &ArgumentError{Method: a.method, Err: fmt.Errorf("argument %q: %w", name, err)}
+		}
+	}
+	return nil
+}
+
+// each calls f for every argument and refuses names that are not known.
+func (a *Arguments) each(f func(name string, value []byte) error, known map[string]bool) error {
+	if len(a.object) == 0 {
+		return nil
+	}
+	members, err := pyjson.NewObject(a.object)
+	if err != nil {
+		return &ArgumentError{Method: a.method, Err: err}
+	}
+	for {
+		key, value, more, err := members.Next()
+		if err != nil {
+			return &ArgumentError{Method: a.method, Err: err}
+		}
+		if !more {
+			return nil
+		}
+		name := pyjson.Unquote(key)
+		if !known[string(name)] {
+			return &ArgumentError{Method: a.method, Err: fmt.Errorf("unexpected argument %q", name)}
+		}
+		if err := f(string(name), value); err != nil {
+			return err
+		}
+	}
+}
+
+// knownFields are the argument names that a struct type takes, by its json tags; nil for a type that takes
+// any (a map, an interface, a type with an UnmarshalJSON of its own).
+func knownFields(t reflect.Type) map[string]bool {
+	for t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(unmarshalerType) {
+		return nil
+	}
+	known := make(map[string]bool)
+	for _, field := range reflect.VisibleFields(t) {
+		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+		switch {
+		case !field.IsExported() || name == "-" && field.Tag.Get("json") == "-":
+		case field.Anonymous && name == "": // its fields are visible themselves
+		case name == "":
+			known[field.Name] = true
+		default:
+			known[name] = true
+		}
+	}
+	return known
+}

@@ -1,0 +1,166 @@
+package dispatcher
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// ArgumentNamer is implemented by a value whose methods take their keyword arguments one by one: Go keeps no
+// parameter names. It maps the Go name of a method to the names of its arguments behind the context.
+type ArgumentNamer interface {
+	ArgumentNames() map[string][]string
+}
+
+// ReflectEndpoint makes an endpoint of every exported method of v, under its name in snake case:
+// SelectDestinations becomes select_destinations. A method takes a context and then nothing, a struct or map
+// of keyword arguments, or the arguments that v names as an [ArgumentNamer]; it returns an error, or a result
+// and an error.
+//
+// A method of another shape is an error, an [*UnsuitableMethodError] for each; leave it out with [Except].
+// So is a value without any method.
+func ReflectEndpoint(v any, opts ...Option) (*Endpoint, error) {
+	c := configure(opts)
+	ep := newEndpoint(c)
+	value := reflect.ValueOf(v)
+	if !value.IsValid() {
+		return nil, errors.New("reflect endpoint: the value is nil")
+	}
+	names := map[string][]string{}
+	except := append([]string{"ArgumentNames"}, c.except...)
+	if namer, ok := v.(ArgumentNamer); ok {
+		names = namer.ArgumentNames()
+	}
+	if err := checkNames(value.Type(), except, names); err != nil {
+		return nil, err
+	}
+	var unsuitable []error
+	for i := range value.NumMethod() {
+		method := value.Type().Method(i)
+		if slices.Contains(except, method.Name) {
+			continue
+		}
+		erased, reason := reflected(value.Method(i), names[method.Name])
+		if reason != "" {
+			unsuitable = append(unsuitable, &UnsuitableMethodError{value.Type().String(), method.Name, reason})
+			continue
+		}
+		ep.Add(SnakeCase(method.Name), erased)
+	}
+	if len(unsuitable) > 0 {
+		return nil, errors.Join(unsuitable...)
+	}
+	if len(ep.methods) == 0 {
+		return nil, fmt.Errorf("reflect endpoint: %s has no exported methods", value.Type())
+	}
+	return ep, nil
+}
+
+// checkNames refuses names that are no methods: a misspelt one would otherwise change nothing, in silence.
+func checkNames(t reflect.Type, except []string, names map[string][]string) error {
+	for _, name := range except[1:] {
+		if _, ok := t.MethodByName(name); !ok {
+			return fmt.Errorf("reflect endpoint: %s has no method %s to leave out", t, name)
+		}
+	}
+	for name := range names {
+		if _, ok := t.MethodByName(name); !ok {
+			return fmt.Errorf("reflect endpoint: %s has no method %s to name arguments of", t, name)
+		}
+	}
+	return nil
+}
+
+// reflected wraps a method, or says why it cannot.
+func reflected(method reflect.Value, names []string) (Method, string) {
+	t := method.Type()
+	if t.NumIn() == 0 || t.In(0) != contextType {
+		return nil, "its first parameter is no context.Context"
+	}
+	if t.IsVariadic() {
+		return nil, "it is variadic"
+	}
+	if t.NumOut() < 1 || t.NumOut() > 2 || t.Out(t.NumOut()-1) != errorType {
+		return nil, "it returns neither an error nor a result and an error"
+	}
+	in := make([]reflect.Type, 0, t.NumIn()-1)
+	for i := 1; i < t.NumIn(); i++ {
+		in = append(in, t.In(i))
+	}
+	switch {
+	case len(names) > 0 && len(names) != len(in):
+		return nil, fmt.Sprintf("it takes %d arguments, and %d are named", len(in), len(names))
+	case len(names) > 0:
+		return byName(method, in, names), ""
+	case len(in) == 0:
+		return byName(method, nil, nil), ""
+	case len(in) > 1:
+		return nil, "it takes more than one argument, and their names are unknown (see ArgumentNamer)"
+	}
+	if reason := unsuitableArgs(in[0]); reason != "" {
+		return nil, reason
+	}
+	return byStruct(method, in[0]), ""
+}
+
+func byStruct(method reflect.Value, arg reflect.Type) Method {
+	known := knownFields(arg)
+	return func(ctx context.Context, args *Arguments) (any, error) {
+		decoded := reflect.New(arg)
+		if arg.Kind() == reflect.Pointer {
+			decoded.Elem().Set(reflect.New(arg.Elem()))
+		}
+		if err := args.Decode(decoded.Interface(), known); err != nil {
+			return nil, err
+		}
+		return results(method.Call([]reflect.Value{reflect.ValueOf(ctx), decoded.Elem()}))
+	}
+}
+
+func byName(method reflect.Value, in []reflect.Type, names []string) Method {
+	return func(ctx context.Context, args *Arguments) (any, error) {
+		pointers := make([]reflect.Value, len(in))
+		for i, t := range in {
+			pointers[i] = reflect.New(t)
+		}
+		if err := args.DecodeNamed(names, pointers); err != nil {
+			return nil, err
+		}
+		call := make([]reflect.Value, 0, len(in)+1)
+		call = append(call, reflect.ValueOf(ctx))
+		for _, p := range pointers {
+			call = append(call, p.Elem())
+		}
+		return results(method.Call(call))
+	}
+}
+
+func results(out []reflect.Value) (any, error) {
+	err, _ := out[len(out)-1].Interface().(error)
+	if err != nil || len(out) == 1 {
+		return nil, err
+	}
+	return out[0].Interface(), nil
+}
+
+// SnakeCase turns a Go name into the form that RPC methods have: SelectDestinations becomes
+// select_destinations, GetHTTPPort get_http_port.
+func SnakeCase(name string) string {
+	var b strings.Builder
+	runes := []rune(name)
+	for i, r := range runes {
+		if unicode.IsUpper(r) && i > 0 {
+			afterLower := !unicode.IsUpper(runes[i-1]) && runes[i-1] != '_'
+			beforeLower := i+1 < len(runes) && unicode.IsLower(runes[i+1]) && runes[i-1] != '_'
+			if afterLower || beforeLower {
+				b.WriteByte('_')
+			}
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}

@@ -1,0 +1,56 @@
+package messaging
+
+import (
+	"context"
+
+	"github.com/goslo/goslo/dispatcher"
+)
+
+// Endpoint is a set of methods that implement one interface. See [dispatcher.Endpoint].
+type Endpoint = dispatcher.Endpoint
+
+// EndpointOption is a choice about an endpoint.
+type EndpointOption = dispatcher.Option
+
+// NewEndpoint makes an endpoint without methods; add them with [Handle], [HandleArg] and [HandleCast] before a
+// server is made of it.
+func NewEndpoint(opts ...EndpointOption) *Endpoint { return dispatcher.NewEndpoint(opts...) }
+
+// ReflectEndpoint makes an endpoint of every exported method of v, named in snake case: SelectDestinations
+// becomes select_destinations. An unsuitable method is an error that names it. See [dispatcher.ReflectEndpoint]
+// for the shapes that are suitable.
+func ReflectEndpoint(v any, opts ...EndpointOption) (*Endpoint, error) {
+	return dispatcher.ReflectEndpoint(v, opts...)
+}
+
+// WithNamespace names the endpoint's interface.
+func WithNamespace(namespace string) EndpointOption { return dispatcher.WithNamespace(namespace) }
+
+// WithVersion says which version of the interface the endpoint implements; the default is "1.0".
+func WithVersion(version string) EndpointOption { return dispatcher.WithVersion(version) }
+
+// WithLegacyNamespaces adds namespaces that the endpoint answers to as well.
+func WithLegacyNamespaces(namespaces ...string) EndpointOption {
+	return dispatcher.WithLegacyNamespaces(namespaces...)
+}
+
+// Except leaves exported methods out of [ReflectEndpoint], by their Go names.
+func Except(methods ...string) EndpointOption { return dispatcher.Except(methods...) }
+
+// Handle registers fn as a method of ep. Args is a struct whose fields, by their json tags, are the keyword
+// arguments, or a map; struct{} takes none. An argument that is not sent leaves its field zero; one without a
+// field is an error to the caller. It panics where ep has the method already.
+func Handle[Args, Res any](ep *Endpoint, method string, fn func(ctx context.Context, args Args) (Res, error)) {
+	dispatcher.Handle(ep, method, fn)
+}
+
+// HandleArg registers fn as a method of ep with the single keyword argument arg, of any type. A pointer type
+// makes it optional.
+func HandleArg[Arg, Res any](ep *Endpoint, method, arg string, fn func(ctx context.Context, value Arg) (Res, error)) {
+	dispatcher.HandleArg(ep, method, arg, fn)
+}
+
+// HandleCast registers fn as a method of ep that returns nothing.
+func HandleCast[Args any](ep *Endpoint, method string, fn func(ctx context.Context, args Args) error) {
+	dispatcher.HandleCast(ep, method, fn)
+}

@@ -1,0 +1,169 @@
+package messaging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/goslo/goslo/dispatcher"
+	"github.com/goslo/goslo/executor"
+	"github.com/goslo/goslo/internal/wire"
+	"github.com/goslo/goslo/transport"
+)
+
+// pollLoop is the server's one loop.
+func (s *MessageHandlingServer) pollLoop(r *run) {
+	defer close(r.polled)
+	forever(r.polling, s.log, func() error { return s.poll(r) })
+}
+
+// poll takes messages until the listener is stopped. The executor decides when the next one is taken: a
+// message waits unacknowledged until there is a place for its handler.
+func (s *MessageHandlingServer) poll(r *run) error {
+	for {
+		in, err := r.listener.Poll(r.polling)
+		if errors.Is(err, transport.ErrClosed) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("poll: %w", err)
+		}
+		if err := r.executor.Submit(r.polling, func() { s.serve(r, in) }); err != nil {
+			return errors.Join(submitError(err), in.Requeue(context.WithoutCancel(r.polling)))
+		}
+	}
+}
+
+func submitError(err error) error {
+	if errors.Is(err, executor.ErrShutdown) {
+		return nil
+	}
+	return fmt.Errorf("submit: %w", err)
+}
+
+// serve handles one message, on the goroutine that the executor gives it.
+func (s *MessageHandlingServer) serve(r *run, in transport.Incoming) {
+	req := in.Request()
+	exited := true // until proved otherwise: runtime.Goexit leaves no other trace
+	defer func() {
+		if exited {
+			s.requestLog(req).Error("the endpoint method ended its goroutine: no reply is sent")
+		}
+	}()
+	// The slot is held: acknowledge, and only then run. RPC is at most once
+	// (oslo_messaging/rpc/server.py, _process_incoming).
+	if err := in.Ack(r.handling); err != nil {
+		s.logUnacknowledged(req, err)
+		exited = false
+		return
+	}
+	begun := time.Now()
+	beats := s.startHeartbeats(r, in)
+	var result []byte
+	err := func() (err error) {
+		defer beats.stop() // on every path, and before the reply: none may follow it
+		result, err = s.dispatch(r, req)
+		return err
+	}()
+	exited = false
+	s.reply(r, in, result, err)
+	if debugging(s.log) {
+		s.requestLog(req).WithFields(logrus.Fields{"elapsed": time.Since(begun), "success": err == nil}).Debug("replied")
+	}
+}
+
+// dispatch calls the endpoint method; a panic of it becomes an error.
+func (s *MessageHandlingServer) dispatch(r *run, req *transport.Request) (result []byte, err error) {
+	defer func() {
+		if reason := recover(); reason != nil {
+			err = &panicError{reason: reason, stack: debug.Stack()}
+		}
+	}()
+	ctx := withReceived(r.handling, req, s.config.serializer)
+	return s.dispatcher.Dispatch(ctx, &dispatcher.Request{
+		Method: req.Method, Namespace: req.Namespace, Version: req.Version, Args: req.Args, Fault: req.Fault,
+	})
+}
+
+func (s *MessageHandlingServer) reply(r *run, in transport.Incoming, result []byte, err error) {
+	req := in.Request()
+	if err != nil {
+		s.logFailure(req, err)
+	}
+	if !req.Call() {
+		return
+	}
+	reply := &transport.Reply{MsgID: req.MsgID, Result: wire.Value(result), Ending: true}
+	if err != nil {
+		reply.Failure = failure(err, s.config.serializer)
+	}
+	if err := in.Reply(context.WithoutCancel(r.handling), reply); err != nil {
+		s.requestLog(req).WithError(err).Error("cannot send the reply")
+	}
+}
+
+func (s *MessageHandlingServer) logUnacknowledged(req *transport.Request, err error) {
+	log := s.requestLog(req).WithError(err)
+	switch {
+	case errors.Is(err, transport.ErrDuplicate):
+		log.Info("dropped a duplicate")
+	case errors.Is(err, transport.ErrStale):
+		log.Debug("not run: the message will be delivered again")
+	default:
+		log.Warn("not run: cannot acknowledge")
+	}
+}
+
+// logFailure logs what went wrong at the level oslo.messaging does: an error for a person to look at, unless
+// the method meant to fail (a RemoteError) or the caller tried a method it does not count on.
+func (s *MessageHandlingServer) logFailure(req *transport.Request, err error) {
+	var (
+		remote   *RemoteError
+		noMethod *dispatcher.NoSuchMethodError
+		panicked *panicError
+	)
+	log := s.requestLog(req).WithError(err)
+	switch {
+	case errors.As(err, &remote):
+		log.Debug("the endpoint method failed as it meant to")
+	case errors.As(err, &noMethod) && strings.HasSuffix(noMethod.Method, "_ignore_errors"):
+		log.Debug("method not found")
+	case errors.As(err, &panicked):
+		log.WithField("stack", string(panicked.stack)).Error("the endpoint method panicked")
+	default:
+		log.Error("cannot handle the request")
+	}
+}
+
+// maxLoggedText bounds what a peer can make the log say.
+const maxLoggedText = 256
+
+func (s *MessageHandlingServer) requestLog(req *transport.Request) *logrus.Entry {
+	id, _ := req.MsgID.Text()
+	return s.log.WithFields(logrus.Fields{
+		"msg_id": cut(id), "method": cut(req.Method), "namespace": cut(req.Namespace.Text),
+	})
+}
+
+func cut(text string) string {
+	if len(text) > maxLoggedText {
+		return text[:maxLoggedText] + "..."
+	}
+	return text
+}
+
+// debugging spares the fields where nobody reads them.
+func debugging(log logrus.FieldLogger) bool {
+	switch l := log.(type) {
+	case *logrus.Logger:
+		return l.IsLevelEnabled(logrus.DebugLevel)
+	case *logrus.Entry:
+		return l.Logger.IsLevelEnabled(logrus.DebugLevel)
+	}
+	return true
+}

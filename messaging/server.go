@@ -1,0 +1,244 @@
+package messaging
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/goslo/goslo/dispatcher"
+	"github.com/goslo/goslo/executor"
+	"github.com/goslo/goslo/serializer"
+	"github.com/goslo/goslo/target"
+	"github.com/goslo/goslo/transport"
+)
+
+// ErrInsideHandler tells that Wait was called from an endpoint method of the same server, which would wait for
+// itself.
+var ErrInsideHandler = errors.New("a server's endpoint method cannot wait for its own server")
+
+// errStopped is the cause with which the contexts of handlers end that outlast Wait.
+var errStopped = errors.New("the server has stopped")
+
+// minPrefetch keeps the broker's pipe filled for executors with few places.
+const minPrefetch = 16
+
+// MessageHandlingServer receives what is sent to a target and hands every message to an endpoint method.
+//
+// It polls its listener in one loop of its own and runs each message by its executor: by default in a fresh
+// goroutine, at most executor_thread_pool_size (64) at once. While all are taken it does not poll: the
+// messages stay with the broker. The loop retries for ever on errors and panics that nothing else catches.
+//
+// Its life is Start, Stop, Wait, each of which runs once however many goroutines call it and waits for the one
+// before it; after Stop it can be started again. All methods are safe for concurrent use.
+type MessageHandlingServer struct {
+	transport  *Transport
+	target     Target
+	config     serverConfig
+	dispatcher *dispatcher.Dispatcher
+	log        logrus.FieldLogger
+
+	mu    sync.Mutex
+	epoch *epoch
+
+	ending sync.WaitGroup // waits of earlier epochs that nobody waited for
+}
+
+type serverConfig struct {
+	executor   executor.Type
+	poolSize   int
+	prefetch   int
+	logAfter   time.Duration
+	serializer serializer.Serializer
+}
+
+// epoch is one life of a server, from Start to Wait.
+type epoch struct {
+	start, stop, wait *task
+	run               *run // set by start
+}
+
+func newEpoch() *epoch {
+	return &epoch{start: newTask("start"), stop: newTask("stop"), wait: newTask("wait")}
+}
+
+// run is what an epoch works with.
+type run struct {
+	executor executor.Executor
+	listener transport.Listener
+
+	polling     context.Context // ends when the loop must not take or hand over another message
+	stopPolling context.CancelFunc
+	polled      chan struct{} // closed when the loop has ended
+
+	handling     context.Context // what handlers' contexts are made of
+	stopHandling context.CancelCauseFunc
+}
+
+// NewRPCServer makes a server for a target, which needs a topic and a server name, and the endpoints that
+// answer its requests. Nothing touches the network before Start. It fails with an [*InvalidTargetError], an
+// [*executor.UnknownTypeError], or an error that names what is wrong with an option or endpoint.
+func NewRPCServer(t *Transport, on Target, endpoints []*Endpoint, opts ...ServerOption) (*MessageHandlingServer, error) {
+	c := serverConfig{executor: executor.Threading, logAfter: 30 * time.Second, serializer: serializer.JSON}
+	for _, opt := range opts {
+		opt.applyServer(&c)
+	}
+	if err := on.CheckServer(); err != nil {
+		return nil, err
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	d, err := dispatcher.New(endpoints, c.serializer)
+	if err != nil {
+		return nil, err
+	}
+	return &MessageHandlingServer{
+		transport: t, target: t.resolve(on), config: c, dispatcher: d, epoch: newEpoch(),
+		log: t.log.WithFields(logrus.Fields{"topic": on.Topic, "server": on.Server}),
+	}, nil
+}
+
+func (c *serverConfig) check() error {
+	trial, err := executor.New(c.executor, c.poolSize)
+	if err != nil {
+		return err
+	}
+	if err := trial.Shutdown(context.Background()); err != nil {
+		return err
+	}
+	if c.prefetch < 0 {
+		return fmt.Errorf("the server's prefetch must not be negative, got %d", c.prefetch)
+	}
+	if c.prefetch == 0 {
+		c.prefetch = max(2*executor.Places(c.executor, c.poolSize), minPrefetch)
+	}
+	return nil
+}
+
+// Target is what the server listens on.
+func (s *MessageHandlingServer) Target() target.Target { return s.target }
+
+// Start begins to listen and returns when the broker delivers. It fails with a [*ServerListenError] when it
+// cannot before ctx ends, and can then be called again. ctx bounds the start alone; its values, not its end,
+// reach the handlers. Starting a server that runs does nothing; starting it after Stop begins anew.
+func (s *MessageHandlingServer) Start(ctx context.Context) error {
+	e := s.startEpoch()
+	p := s.patience("start")
+	defer p.stop()
+	return e.start.run(ctx, p, nil, true, func() error { return s.listen(ctx, e) })
+}
+
+// startEpoch returns the epoch that a start belongs to: a new one if the present one has been stopped. What the
+// stopped one still holds is given up in the background, so that nothing leaks where nobody called Wait.
+func (s *MessageHandlingServer) startEpoch() *epoch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.epoch; old.stop.is(complete) {
+		s.epoch = newEpoch()
+		s.ending.Go(func() {
+			if err := s.waitEpoch(context.Background(), old); err != nil {
+				s.log.WithError(err).Warn("end of the server's earlier life")
+			}
+		})
+	}
+	return s.epoch
+}
+
+func (s *MessageHandlingServer) currentEpoch() *epoch {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.epoch
+}
+
+func (s *MessageHandlingServer) patience(name string) *patience {
+	return newPatience(name, s.config.logAfter, func(task, waiting string) {
+		s.log.WithFields(logrus.Fields{"task": task, "waiting_for": waiting}).Warn("possible hang")
+	})
+}
+
+func (s *MessageHandlingServer) listen(ctx context.Context, e *epoch) error {
+	exec, err := executor.New(s.config.executor, s.config.poolSize)
+	if err != nil {
+		return err
+	}
+	listener, err := s.transport.driver.Listen(ctx, s.target, transport.ListenOptions{Prefetch: s.config.prefetch})
+	if err != nil {
+		return errors.Join(&ServerListenError{Target: s.target, Err: err}, exec.Shutdown(context.Background()))
+	}
+	r := &run{executor: exec, listener: listener, polled: make(chan struct{})}
+	r.polling, r.stopPolling = context.WithCancel(context.WithoutCancel(ctx))
+	r.handling, r.stopHandling = context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), insideKey, s))
+	e.run = r
+	go s.pollLoop(r) // ends by Stop, which waits for r.polled
+	s.log.WithField("executor", s.config.executor).Info("listening")
+	return nil
+}
+
+// Stop ends the receiving: no further message is taken, what was delivered but not begun goes back to the
+// broker, and handlers that run go on. It may be called from an endpoint method. Before Start it waits for Start;
+// ctx bounds that and everything else, by a [*TaskTimeoutError] where it waited for another call.
+func (s *MessageHandlingServer) Stop(ctx context.Context) error {
+	e := s.currentEpoch()
+	p := s.patience("stop")
+	defer p.stop()
+	return e.stop.run(ctx, p, e.start, false, func() error { return s.stopListening(ctx, e.run) })
+}
+
+func (s *MessageHandlingServer) stopListening(ctx context.Context, r *run) error {
+	err := r.listener.Stop(ctx)
+	r.stopPolling()
+	if s.inside(ctx) {
+		return err // a handler that runs in the loop itself would wait for its own end
+	}
+	select {
+	case <-r.polled:
+	case <-ctx.Done():
+		err = errors.Join(err, &TaskTimeoutError{Task: "stop", Waiting: "the poll loop to end", Err: context.Cause(ctx)})
+	}
+	s.log.Info("stopped listening")
+	return err
+}
+
+// Wait waits until every handler has ended and its reply is with the broker, and gives up what the server
+// holds. Before Stop it waits for Stop. When ctx ends first it cancels the contexts of the handlers that still
+// run and fails with a [*TaskTimeoutError]; it can then be called again. From an endpoint method it fails with
+// [ErrInsideHandler].
+func (s *MessageHandlingServer) Wait(ctx context.Context) error {
+	if s.inside(ctx) {
+		return ErrInsideHandler
+	}
+	if err := s.waitEpoch(ctx, s.currentEpoch()); err != nil {
+		return err
+	}
+	s.ending.Wait()
+	return nil
+}
+
+func (s *MessageHandlingServer) waitEpoch(ctx context.Context, e *epoch) error {
+	p := s.patience("wait")
+	defer p.stop()
+	return e.wait.run(ctx, p, e.stop, true, func() error { return s.drain(ctx, e.run) })
+}
+
+func (s *MessageHandlingServer) drain(ctx context.Context, r *run) error {
+	if err := r.executor.Shutdown(ctx); err != nil {
+		r.stopHandling(errStopped)
+		return &TaskTimeoutError{Task: "wait", Waiting: "running handlers", Err: err}
+	}
+	r.stopHandling(errStopped)
+	<-r.polled // at once: the loop has no executor any more
+	return r.listener.Close(ctx)
+}
+
+// Reset does nothing. It is there because services are reset on SIGHUP, as in oslo.messaging.
+func (s *MessageHandlingServer) Reset() {}
+
+// inside reports whether ctx is that of an endpoint method of this server.
+func (s *MessageHandlingServer) inside(ctx context.Context) bool {
+	server, _ := ctx.Value(insideKey).(*MessageHandlingServer)
+	return server == s
+}

@@ -1,0 +1,75 @@
+package messaging
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/goslo/goslo/target"
+	"github.com/goslo/goslo/transport"
+	"github.com/goslo/goslo/transport/memory"
+	"github.com/goslo/goslo/transport/rabbit"
+)
+
+// Target says where a message goes and what a server listens on. See [target.Target] for its fields.
+type Target = target.Target
+
+// Transport is a way to the bus, shared by any number of servers and clients. It is safe for concurrent use.
+type Transport struct {
+	driver          transport.Driver
+	controlExchange string
+	log             logrus.FieldLogger
+}
+
+// Open makes a transport from its URL: rabbit:// (also amqp://) for RabbitMQ, memory:// (also fake://) for a
+// bus inside this process. It does not dial: connections are made when they are first needed, see
+// [Transport.Ping]. The error matches [ErrInvalidURL], is one line and shows no password.
+func Open(url string, opts ...TransportOption) (*Transport, error) {
+	t := NewTransport(nil, opts...)
+	parsed, err := transport.ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	switch parsed.Driver {
+	case "rabbit", "kombu+rabbit", "amqp":
+		t.driver, err = rabbit.Open(parsed, rabbit.WithLogger(t.log))
+	case "memory", "fake":
+		t.driver, err = memory.Open(parsed)
+	default:
+		return nil, fmt.Errorf("%w: unknown driver %q (want rabbit or memory)", ErrInvalidURL, parsed.Driver)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// NewTransport makes a transport on a driver, which it takes over.
+func NewTransport(driver transport.Driver, opts ...TransportOption) *Transport {
+	c := transportConfig{controlExchange: target.DefaultExchange, log: logrus.StandardLogger()}
+	for _, opt := range opts {
+		opt.applyTransport(&c)
+	}
+	return &Transport{driver: driver, controlExchange: c.controlExchange, log: c.log}
+}
+
+// Ping reports whether the broker answers, dialling it if need be.
+func (t *Transport) Ping(ctx context.Context) error {
+	if p, ok := t.driver.(transport.Pinger); ok {
+		return p.Ping(ctx)
+	}
+	return nil
+}
+
+// Close ends the transport: calls that wait fail with [ErrClosed]. Stop the servers on it first. It returns
+// when everything has ended, or with ctx's error when that ends first.
+func (t *Transport) Close(ctx context.Context) error { return t.driver.Close(ctx) }
+
+// resolve fills in the control exchange.
+func (t *Transport) resolve(to Target) Target {
+	if to.Exchange == "" {
+		to.Exchange = t.controlExchange
+	}
+	return to
+}

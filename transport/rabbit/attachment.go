@@ -1,0 +1,224 @@
+package rabbit
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/rabbitmq/amqp091-go"
+
+	"github.com/goslo/goslo/transport"
+)
+
+// attachment is a subscription on one channel of one session. Deliveries, and what is done with them, belong to
+// it; the goroutine in run owns the channel.
+type attachment struct {
+	sub        *subscription
+	session    *session
+	channel    *amqp091.Channel
+	deliveries []<-chan amqp091.Delivery // one a queue; nil where the consumer has ended
+	closed     <-chan *amqp091.Error
+	acks       chan ackRequest
+	batch      ackBatch
+	flush      *time.Timer // sends what batch has put together
+	armed      bool        // flush runs
+
+	idle  chan struct{} // closed when the consumers are cancelled and nothing more will be received
+	ended chan struct{} // closed when the channel is gone: acknowledgements are void
+}
+
+// delivery is one message and the attachment it came on.
+type delivery struct {
+	amqp091.Delivery
+	attachment *attachment
+}
+
+// open sets the channel up: the queues in their order, then the consumers, as oslo.messaging does.
+func (a *attachment) open() error {
+	if err := a.channel.Qos(a.sub.prefetch, 0, false); err != nil {
+		return fmt.Errorf("set the prefetch: %w", brokerError(err))
+	}
+	for i := range a.sub.queues {
+		if err := a.declare(&a.sub.queues[i]); err != nil {
+			return err
+		}
+	}
+	a.deliveries = make([]<-chan amqp091.Delivery, max(len(a.sub.queues), maxQueues))
+	for i := range a.sub.queues {
+		if err := a.consume(i); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxQueues is how many queues one subscription can have: those of a server.
+const maxQueues = 3
+
+func (a *attachment) declare(q *queue) error {
+	if ex := q.exchange; ex.name != "" {
+		if err := a.channel.ExchangeDeclare(ex.name, ex.kind, ex.durable, ex.autoDelete, false, false, nil); err != nil {
+			return fmt.Errorf("declare exchange %q: %w", ex.name, brokerError(err))
+		}
+	}
+	if _, err := a.channel.QueueDeclare(q.name, q.durable, q.autoDelete, false, false, q.arguments); err != nil {
+		return fmt.Errorf("declare queue %q: %w", q.name, brokerError(err))
+	}
+	if q.exchange.name == "" {
+		return nil
+	}
+	if err := a.channel.QueueBind(q.name, q.bindingKey, q.exchange.name, false, nil); err != nil {
+		return fmt.Errorf("bind queue %q to exchange %q: %w", q.name, q.exchange.name, brokerError(err))
+	}
+	return nil
+}
+
+// consume begins to consume a queue. Consumer tags are decimal numbers in the order of the queues.
+func (a *attachment) consume(i int) error {
+	name := a.sub.queues[i].name
+	deliveries, err := a.channel.Consume(name, consumerTag(i), false, false, false, false, nil)
+	if err != nil {
+		return fmt.Errorf("consume queue %q: %w", name, brokerError(err))
+	}
+	a.deliveries[i] = deliveries
+	return nil
+}
+
+func consumerTag(i int) string { return strconv.Itoa(i + 1) }
+
+// run receives and acknowledges until the channel ends.
+func (a *attachment) run(ctx context.Context) error {
+	defer close(a.ended)
+	defer a.session.closeChannel(a.channel)
+	a.flush = time.NewTimer(time.Hour)
+	defer a.flush.Stop()
+	stopping := a.sub.stopping
+	for {
+		var err error
+		select {
+		case d, ok := <-a.deliveries[0]:
+			err = a.receive(0, d, ok)
+		case d, ok := <-a.deliveries[1]:
+			err = a.receive(1, d, ok)
+		case d, ok := <-a.deliveries[2]:
+			err = a.receive(2, d, ok)
+		case request := <-a.acks:
+			if request.end {
+				return a.batch.flush(a.channel, true)
+			}
+			err = a.settle(request.tag, request.verdict)
+		case <-a.flush.C:
+			a.armed = false
+			err = a.acknowledge()
+		case <-stopping:
+			stopping = nil
+			err = a.cancel()
+			close(a.idle)
+		case e := <-a.closed:
+			return channelError(e)
+		case <-a.session.ended:
+			return a.session.cause()
+		case <-ctx.Done():
+			return transport.ErrClosed
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// receive passes on what came from a queue; without a delivery the consumer has ended.
+func (a *attachment) receive(i int, d amqp091.Delivery, ok bool) error {
+	if !ok {
+		return a.cancelled(i)
+	}
+	if v, settled := a.sub.receive(&delivery{Delivery: d, attachment: a}); settled {
+		return a.settle(d.DeliveryTag, v)
+	}
+	return nil
+}
+
+// settle does with a delivery what was decided. Acknowledgements are put together.
+func (a *attachment) settle(tag uint64, v verdict) error {
+	var err error
+	switch v {
+	case requeue:
+		err = a.channel.Nack(tag, false, true)
+	case reject:
+		err = a.channel.Reject(tag, false)
+	case accept:
+	}
+	if err != nil {
+		return fmt.Errorf("settle a message: %w", brokerError(err))
+	}
+	a.batch.settled(tag, v == accept)
+	if a.batch.count >= ackCount {
+		return a.acknowledge()
+	}
+	a.arm()
+	return nil
+}
+
+// acknowledge sends what is put together.
+func (a *attachment) acknowledge() error {
+	if err := a.batch.flush(a.channel, false); err != nil {
+		return err
+	}
+	a.arm()
+	return nil
+}
+
+// arm sees to it that what is put together goes out soon.
+func (a *attachment) arm() {
+	if !a.armed && a.batch.pending() {
+		a.flush.Reset(ackDelay)
+		a.armed = true
+	}
+}
+
+// cancelled handles the end of a consumer that nobody here asked for: its queue was deleted, or its node is
+// gone. The channel and the connection are well, so that nothing else tells. Where it is the channel that ended,
+// the loop will see that next.
+func (a *attachment) cancelled(i int) error {
+	a.deliveries[i] = nil
+	if a.channel.IsClosed() || a.sub.stopped() {
+		return nil
+	}
+	q := &a.sub.queues[i]
+	a.sub.driver.stats.cancelled.Add(1)
+	a.sub.driver.log.WithField("queue", q.name).Warn("consumer cancelled by the broker, consuming again")
+	if err := a.declare(q); err != nil {
+		return err
+	}
+	return a.consume(i)
+}
+
+// cancel ends the consumers and hands what they still deliver back to the broker.
+func (a *attachment) cancel() error {
+	for i, deliveries := range a.deliveries {
+		if deliveries == nil {
+			continue
+		}
+		if err := a.channel.Cancel(consumerTag(i), false); err != nil {
+			return fmt.Errorf("cancel consumer: %w", brokerError(err))
+		}
+		for d := range deliveries { // the library closes it behind the last one
+			if err := a.channel.Nack(d.DeliveryTag, false, true); err != nil {
+				return fmt.Errorf("hand a message back: %w", brokerError(err))
+			}
+			a.batch.settled(d.DeliveryTag, false)
+		}
+		a.deliveries[i] = nil
+	}
+	for i := range a.sub.queues {
+		q := &a.sub.queues[i]
+		if !q.private {
+			continue
+		}
+		if _, err := a.channel.QueueDelete(q.name, false, false, false); err != nil {
+			return fmt.Errorf("delete queue %q: %w", q.name, brokerError(err))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,186 @@
+package rabbit
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+const (
+	// readBuffer is how much one read from the socket may bring; the library reads 4 KiB at once.
+	readBuffer = 64 << 10
+	// maxUnsent is how much may wait for the socket before writers wait too.
+	maxUnsent = 1 << 20
+	// writeTimeout is how long one write to the socket may take. Without a limit a publish that TCP blocks
+	// holds the library's locks, stops its heartbeats and makes its Close hang.
+	writeTimeout = 20 * time.Second
+	// flushTimeout is how long Close tries to send what is left.
+	flushTimeout = time.Second
+)
+
+var errConnClosed = errors.New("connection closed")
+
+// conn stands between the AMQP library and the socket.
+//
+// Writes are collected: while one is in the kernel, what comes meanwhile piles up and goes out with the next
+// system call. Reads are guarded: silence for longer than the guard allows ends the connection, from the first
+// byte of the handshake on. kill closes the socket at once, whatever the library is doing with it.
+//
+// Its goroutine, which sends, ends with Close, kill or the first error.
+type conn struct {
+	socket net.Conn
+	reader *bufio.Reader
+	guard  atomic.Int64 // nanoseconds of silence allowed; 0 is no limit
+
+	mu     sync.Mutex // protects what follows
+	unsent []byte
+	spare  []byte // the buffer that was sent last, to be filled again
+	err    error
+	room   sync.Cond // signalled when unsent shrinks or err is set
+
+	wake   chan struct{} // there is something to send, or the end
+	sender sync.WaitGroup
+}
+
+func newConn(socket net.Conn, guard time.Duration) *conn {
+	c := &conn{socket: socket, wake: make(chan struct{}, 1)}
+	c.room.L = &c.mu
+	c.guard.Store(int64(guard))
+	c.reader = bufio.NewReaderSize(guardedReader{c}, readBuffer)
+	c.sender.Go(c.send)
+	return c
+}
+
+// setGuard changes how long the peer may be silent, beginning with the next read.
+func (c *conn) setGuard(silence time.Duration) {
+	c.guard.Store(int64(silence))
+	// A read that is under way keeps its deadline, that of the handshake, unless it is renewed.
+	var deadline time.Time
+	if silence > 0 {
+		deadline = time.Now().Add(silence)
+	}
+	_ = c.socket.SetReadDeadline(deadline) // fails on a closed socket only, which the reader notices
+}
+
+// guardedReader reads from the socket with a fresh deadline each time.
+type guardedReader struct{ c *conn }
+
+func (g guardedReader) Read(p []byte) (int, error) {
+	if guard := time.Duration(g.c.guard.Load()); guard > 0 {
+		if err := g.c.socket.SetReadDeadline(time.Now().Add(guard)); err != nil {
+			return 0, err
+		}
+	}
+	return g.c.socket.Read(p)
+}
+
+func (c *conn) Read(p []byte) (int, error) { return c.reader.Read(p) }
+
+// Write takes p over for sending. It waits only while too much is unsent.
+func (c *conn) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	for len(c.unsent) > maxUnsent && c.err == nil {
+		c.room.Wait()
+	}
+	if c.err != nil {
+		c.mu.Unlock()
+		return 0, c.err
+	}
+	c.unsent = append(c.unsent, p...)
+	c.mu.Unlock()
+	c.nudge()
+	return len(p), nil
+}
+
+func (c *conn) nudge() {
+	select {
+	case c.wake <- struct{}{}:
+	default:
+	}
+}
+
+// send writes what is unsent until the connection ends.
+func (c *conn) send() {
+	for range c.wake {
+		for {
+			batch, ended := c.take()
+			if len(batch) > 0 {
+				if err := c.write(batch, writeTimeout); err != nil {
+					c.fail(err)
+					return
+				}
+			}
+			if ended {
+				return
+			}
+			if len(batch) == 0 {
+				break
+			}
+		}
+	}
+}
+
+// take swaps the buffers.
+func (c *conn) take() (batch []byte, ended bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil && !errors.Is(c.err, errConnClosed) {
+		return nil, true
+	}
+	batch = c.unsent
+	if cap(c.spare) > maxUnsent { // a huge message went through: do not keep its memory
+		c.spare = nil
+	}
+	c.unsent, c.spare = c.spare[:0], batch
+	c.room.Broadcast()
+	return batch, c.err != nil
+}
+
+func (c *conn) write(batch []byte, timeout time.Duration) error {
+	if err := c.socket.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
+		return err
+	}
+	if _, err := c.socket.Write(batch); err != nil {
+		return fmt.Errorf("write to the broker: %w", err)
+	}
+	return nil
+}
+
+// fail notes the first error and closes the socket, which wakes the library's reader.
+func (c *conn) fail(err error) {
+	c.mu.Lock()
+	if c.err == nil {
+		c.err = err
+	}
+	c.room.Broadcast()
+	c.mu.Unlock()
+	c.nudge()
+	_ = c.socket.Close() // closed twice is no harm
+}
+
+// Close sends what is unsent, for a second at most, and closes the socket.
+func (c *conn) Close() error {
+	c.mu.Lock()
+	if c.err == nil {
+		c.err = errConnClosed
+	}
+	c.room.Broadcast()
+	c.mu.Unlock()
+	_ = c.socket.SetWriteDeadline(time.Now().Add(flushTimeout))
+	c.nudge()
+	c.sender.Wait()
+	return c.socket.Close()
+}
+
+// kill closes the socket at once.
+func (c *conn) kill() { c.fail(errConnClosed) }
+
+// LocalAddr lets the library tell its address.
+func (c *conn) LocalAddr() net.Addr { return c.socket.LocalAddr() }
+
+// RemoteAddr lets the library tell the broker's address.
+func (c *conn) RemoteAddr() net.Addr { return c.socket.RemoteAddr() }

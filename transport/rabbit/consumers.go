@@ -1,0 +1,61 @@
+package rabbit
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// consumers is the set of subscriptions on the driver's consuming connection.
+type consumers struct {
+	link *link
+
+	mu      sync.Mutex // protects what follows
+	subs    []*subscription
+	session *session
+	running sync.WaitGroup
+}
+
+// add remembers a subscription and attaches it, at once where there is a session.
+func (c *consumers) add(sub *subscription) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.subs = append(c.subs, sub)
+	if c.session != nil {
+		s := c.session
+		c.running.Go(func() { sub.serve(c.link.ctx, s) })
+	}
+}
+
+// remove forgets a subscription.
+func (c *consumers) remove(sub *subscription) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.subs = slices.DeleteFunc(c.subs, func(s *subscription) bool { return s == sub })
+}
+
+// serve attaches every subscription to a new session and returns when all have ended with it.
+func (c *consumers) serve(ctx context.Context, s *session) {
+	c.mu.Lock()
+	c.session = s
+	for _, sub := range c.subs {
+		c.running.Go(func() { sub.serve(ctx, s) })
+	}
+	c.mu.Unlock()
+	select {
+	case <-s.ended:
+	case <-ctx.Done():
+		s.close()
+	}
+	c.mu.Lock()
+	c.session = nil
+	c.mu.Unlock()
+	c.running.Wait()
+}
+
+// waitError tells that ctx ended before a subscription was ready.
+func (c *consumers) waitError(ctx context.Context) error {
+	c.link.mu.Lock()
+	defer c.link.mu.Unlock()
+	return waitError(ctx, c.link.err)
+}

@@ -1,0 +1,269 @@
+// Package rabbit is the RabbitMQ driver: oslo.messaging's rabbit driver as its peers see it on the wire.
+//
+// A driver has two connections, made when they are first needed: one publishes, one consumes, since a broker in
+// a memory alarm stops reading the connections that publish. Each is a link, which makes one session after
+// another (connection, channels, nothing else) from what the driver remembers: subscriptions on the consuming
+// side, queued publications on the publishing side. Every channel belongs to one goroutine.
+package rabbit
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strconv"
+	"sync"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/goslo/goslo/internal/wire"
+	"github.com/goslo/goslo/target"
+	"github.com/goslo/goslo/transport"
+)
+
+// Driver carries requests over RabbitMQ. It is safe for concurrent use.
+type Driver struct {
+	hosts       []transport.Host
+	virtualHost string
+	options     Options
+	log         logrus.FieldLogger
+	limit       limiter
+	stats       counters
+
+	publisher *link
+	direct    *lane // requests to topics and servers, replies
+	fanout    *lane // fanout requests, whose exchange may be gone at any time
+	consumer  *consumers
+	replier   replier
+	replies   replies
+
+	closing chan struct{}
+	once    sync.Once
+}
+
+// Option is a choice about a driver that a URL cannot make.
+type Option func(*Driver)
+
+// WithLogger takes the logger; the default is logrus.StandardLogger().
+func WithLogger(log logrus.FieldLogger) Option { return func(d *Driver) { d.log = log } }
+
+// Open makes a driver from a transport URL whose query holds its [Options]. It does not dial. The error matches
+// [transport.ErrInvalidURL] and names the option.
+func Open(u *transport.URL, opts ...Option) (*Driver, error) {
+	options, err := parseOptions(u.Query)
+	if err != nil {
+		return nil, err
+	}
+	d := &Driver{
+		hosts: slices.Clone(u.Hosts), virtualHost: u.VirtualHost, options: options,
+		log: logrus.StandardLogger(), closing: make(chan struct{}),
+	}
+	if len(d.hosts) == 0 {
+		d.hosts = []transport.Host{{}}
+	}
+	// oslo.messaging shuffles the hosts once for each connection; once for each process spreads them as well.
+	rand.Shuffle(len(d.hosts), func(i, j int) { d.hosts[i], d.hosts[j] = d.hosts[j], d.hosts[i] })
+	for _, opt := range opts {
+		opt(d)
+	}
+	d.direct, d.fanout = newLane(d, false), newLane(d, true)
+	d.publisher = newLink("publish", d, d.servePublisher)
+	d.consumer = &consumers{}
+	d.consumer.link = newLink("consume", d, d.consumer.serve)
+	d.replier.driver = d
+	d.replies.driver = d
+	return d, nil
+}
+
+// servePublisher runs the lanes on a session until it ends.
+func (d *Driver) servePublisher(ctx context.Context, s *session) {
+	var lanes sync.WaitGroup
+	lanes.Go(func() { d.direct.serve(ctx, s) })
+	lanes.Go(func() { d.fanout.serve(ctx, s) })
+	lanes.Wait()
+}
+
+// Stats tells what happened to the driver so far.
+func (d *Driver) Stats() Stats { return d.stats.read() }
+
+// Ping dials the broker if need be and reports whether it answers.
+func (d *Driver) Ping(ctx context.Context) error {
+	if err := d.publisher.await(ctx, 0); err != nil {
+		return fmt.Errorf("rabbit: %w", err)
+	}
+	return nil
+}
+
+// Call sends a request and waits for its reply.
+func (d *Driver) Call(ctx context.Context, to target.Target, req *transport.Request, opts transport.SendOptions) (*transport.Reply, error) {
+	if err := to.CheckCall(); err != nil {
+		return nil, err
+	}
+	// The reply queue comes first: a reply must find it.
+	queue, err := d.replies.ready(ctx, opts.Retry)
+	if err != nil {
+		return nil, fmt.Errorf("rabbit: reply queue: %w", err)
+	}
+	id := transport.Prepare(req, queue, opts.Monitor)
+	p, err := d.publication(to, req, opts)
+	if err != nil {
+		return nil, err
+	}
+	p.message.Expiration = strconv.FormatInt(max(opts.Expiration.Milliseconds(), 1), 10)
+	call, err := d.replies.calls.Begin(id, opts.Monitor)
+	if err != nil {
+		return nil, fmt.Errorf("rabbit: %w", err)
+	}
+	p.settle = func(err error) {
+		if err != nil {
+			call.Fail(err)
+		}
+	}
+	if err := d.publish(ctx, d.laneTo(to), p, opts.Retry); err != nil {
+		call.Abandon()
+		return nil, fmt.Errorf("rabbit: %w", err)
+	}
+	reply, err := call.Wait(ctx)
+	if err != nil {
+		if p.withdraw() {
+			err = fmt.Errorf("%w: %w", transport.ErrNotConnected, err)
+		}
+		return nil, fmt.Errorf("rabbit: %w", err)
+	}
+	return reply, nil
+}
+
+// Cast sends a request and returns when the broker has confirmed it.
+func (d *Driver) Cast(ctx context.Context, to target.Target, req *transport.Request, opts transport.SendOptions) error {
+	if err := to.CheckCast(); err != nil {
+		return err
+	}
+	transport.Prepare(req, "", 0)
+	p, err := d.publication(to, req, opts)
+	if err != nil {
+		return err
+	}
+	settled := make(chan error, 1)
+	p.settle = func(err error) { settled <- err }
+	if err := d.publish(ctx, d.laneTo(to), p, opts.Retry); err != nil {
+		return fmt.Errorf("rabbit: %w", err)
+	}
+	select {
+	case err = <-settled:
+	case <-d.closing:
+		err = transport.ErrClosed
+	case <-ctx.Done():
+		err = unconfirmed(ctx, p)
+	}
+	if err != nil {
+		return fmt.Errorf("rabbit: %w", err)
+	}
+	return nil
+}
+
+// unconfirmed tells whether a publication whose sender gave up may have been sent.
+func unconfirmed(ctx context.Context, p *publication) error {
+	if p.withdraw() {
+		return fmt.Errorf("%w: %w", transport.ErrNotConnected, context.Cause(ctx))
+	}
+	return fmt.Errorf("%w: %w", transport.ErrConnectionLost, context.Cause(ctx))
+}
+
+func (d *Driver) laneTo(to target.Target) *lane {
+	if to.Fanout {
+		return d.fanout
+	}
+	return d.direct
+}
+
+func (d *Driver) publication(to target.Target, req *transport.Request, opts transport.SendOptions) (*publication, error) {
+	body := wire.AppendRequest(make([]byte, 0, encodedSize(req)), req)
+	if len(body) > wire.MaxSize {
+		return nil, fmt.Errorf("rabbit: %w: the request has %d bytes, the limit is %d", transport.ErrTooLarge, len(body), wire.MaxSize)
+	}
+	p := &publication{message: newMessage(body), uniqueID: req.UniqueID, mandatory: opts.Mandatory && !to.Fanout}
+	p.exchange, p.key = d.options.address(to)
+	return p, nil
+}
+
+// encodedSize guesses the length of a request's body, so that it is allocated once.
+func encodedSize(req *transport.Request) int {
+	size := 320 + len(req.Method) + len(req.Args)*5/4
+	for i := range req.Context {
+		size += len(req.Context[i].Key) + len(req.Context[i].Value)*5/4 + 24
+	}
+	return size
+}
+
+// publish waits for a connection, as long as retry says, and queues p.
+func (d *Driver) publish(ctx context.Context, l *lane, p *publication, retry int) error {
+	if err := d.publisher.await(ctx, retry); err != nil {
+		return err
+	}
+	return l.submit(ctx, p)
+}
+
+// subscribe attaches a subscription and waits until it receives.
+func (d *Driver) subscribe(ctx context.Context, sub *subscription) error {
+	if d.isClosing() {
+		return transport.ErrClosed
+	}
+	d.consumer.add(sub)
+	d.consumer.link.start()
+	if err := sub.ready(ctx); err != nil {
+		sub.stop()
+		d.consumer.remove(sub)
+		return err
+	}
+	return nil
+}
+
+func (d *Driver) isClosing() bool {
+	select {
+	case <-d.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// malformed counts and, now and then, logs a message that cannot be read.
+func (d *Driver) malformed(m *delivery, err error) {
+	d.stats.malformed.Add(1)
+	if log := d.limit.entry(d.log, "malformed"); log != nil {
+		log.WithFields(logrus.Fields{
+			"error": cut(err.Error()), "exchange": cut(m.Exchange), "routing_key": cut(m.RoutingKey), "bytes": len(m.Body),
+		}).Warn("malformed message rejected")
+	}
+}
+
+// Close ends everything: calls and casts that wait fail with ErrClosed. It takes no longer than a broker needs to
+// close two connections, and closes the sockets where that takes over two seconds.
+func (d *Driver) Close(ctx context.Context) error {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		d.close()
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("rabbit: close: %w", context.Cause(ctx))
+	}
+}
+
+func (d *Driver) close() {
+	d.once.Do(func() { close(d.closing) })
+	d.replies.calls.Close(transport.ErrClosed)
+	d.consumer.link.stop()
+	d.publisher.stop()
+	d.direct.abandon()
+	d.fanout.abandon()
+	d.replier.timers.Wait()
+}
+
+var _ interface {
+	transport.Driver
+	transport.Pinger
+} = (*Driver)(nil)

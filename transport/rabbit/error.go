@@ -1,0 +1,44 @@
+package rabbit
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/rabbitmq/amqp091-go"
+)
+
+// BrokerError is an exception of the broker: what closed a channel or a connection, or refused a handshake.
+type BrokerError struct {
+	// Code is AMQP's reply code, such as 406 for PRECONDITION_FAILED.
+	Code int
+	// Text is what the broker says about it.
+	Text string
+}
+
+func (e *BrokerError) Error() string { return fmt.Sprintf("broker: %d %s", e.Code, e.Text) }
+
+// brokerError maps the library's errors, which do not leave this package.
+func brokerError(err error) error {
+	var e *amqp091.Error
+	if !errors.As(err, &e) {
+		return err
+	}
+	if errors.Is(e, amqp091.ErrClosed) {
+		return errConnClosed
+	}
+	return &BrokerError{Code: e.Code, Text: e.Reason}
+}
+
+// permanent tells errors that another attempt at the same declaration would only repeat: something exists
+// with other flags (406), is not permitted (403), or the broker does not have what is asked for (540, 541).
+func permanent(err error) bool {
+	var e *BrokerError
+	if !errors.As(err, &e) {
+		return false
+	}
+	switch e.Code {
+	case amqp091.PreconditionFailed, amqp091.AccessRefused, amqp091.NotImplemented:
+		return true
+	}
+	return false
+}

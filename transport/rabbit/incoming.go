@@ -1,0 +1,83 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/goslo/goslo/transport"
+)
+
+// incoming is a request as the server sees it.
+type incoming struct {
+	listener *listener
+	delivery *delivery
+	request  *transport.Request
+}
+
+func (in *incoming) Request() *transport.Request { return in.request }
+
+// ask hands a request to the goroutine that owns the channel. It fails with ErrStale where the channel is gone.
+func (a *attachment) ask(ctx context.Context, request ackRequest) error {
+	select {
+	case <-a.ended:
+		return transport.ErrStale
+	default:
+	}
+	select {
+	case a.acks <- request:
+		return nil
+	case <-a.ended:
+		return transport.ErrStale
+	case <-ctx.Done():
+		return fmt.Errorf("rabbit: settle a message: %w", context.Cause(ctx))
+	}
+}
+
+func ignoreStale(err error) error {
+	if errors.Is(err, transport.ErrStale) {
+		return nil
+	}
+	return err
+}
+
+// Ack takes the request off its queue. Acknowledgements go out together, at most a millisecond later. A request
+// whose unique id was acknowledged before is taken off too, but must not be run: it came again because the first
+// acknowledgement was lost, or because its sender repeated it.
+func (in *incoming) Ack(ctx context.Context) error {
+	stats := &in.listener.driver.stats
+	first := in.listener.duplicates.Add(in.request.UniqueID)
+	if err := in.delivery.attachment.ask(ctx, ackRequest{tag: in.delivery.DeliveryTag, verdict: accept}); err != nil {
+		if first {
+			in.listener.duplicates.Remove(in.request.UniqueID)
+		}
+		stats.stale.Add(1)
+		return err
+	}
+	if !first {
+		stats.duplicates.Add(1)
+		return transport.ErrDuplicate
+	}
+	return nil
+}
+
+// Requeue hands the request back. One whose channel is gone is back already.
+func (in *incoming) Requeue(ctx context.Context) error {
+	return ignoreStale(in.delivery.attachment.ask(ctx, ackRequest{tag: in.delivery.DeliveryTag, verdict: requeue}))
+}
+
+// Reply sends an answer. What becomes of it is the driver's matter: see replier.
+func (in *incoming) Reply(ctx context.Context, reply *transport.Reply) error {
+	if !in.request.Call() {
+		return nil
+	}
+	return in.listener.driver.replier.send(ctx, in.request.ReplyQueue, reply, &in.listener.replies)
+}
+
+// Heartbeat makes one attempt to tell the caller that its method runs.
+func (in *incoming) Heartbeat(ctx context.Context) error {
+	if !in.request.Call() {
+		return nil
+	}
+	return in.listener.driver.replier.heartbeat(ctx, in.request.ReplyQueue, in.request.MsgID)
+}

@@ -1,0 +1,234 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rabbitmq/amqp091-go"
+
+	"github.com/goslo/goslo/transport"
+)
+
+const (
+	// laneQueue is how many publications may wait for a lane before their senders wait.
+	laneQueue = 128
+	// confirmQueue is how many confirms the library may hand over before its reader waits.
+	confirmQueue = 256
+	// channelPause keeps a channel that fails again and again from being a busy loop.
+	channelPause = 200 * time.Millisecond
+)
+
+// lane is one publishing channel, renewed as often as needed. The goroutine that runs serve owns the channel:
+// it declares and writes; a second one reads confirms and returns, so that a full socket does not keep them
+// waiting.
+type lane struct {
+	driver *Driver
+	jobs   chan *publication
+	// redeclare declares the exchange before every publication: a fanout exchange is auto-delete, so that
+	// it goes with its last queue, and publishing to an exchange that is gone costs the channel.
+	redeclare bool
+
+	carried *publication // taken from jobs, but not written on the channel that ended
+}
+
+func newLane(d *Driver, redeclare bool) *lane {
+	return &lane{driver: d, jobs: make(chan *publication, laneQueue), redeclare: redeclare}
+}
+
+// submit queues a publication.
+func (l *lane) submit(ctx context.Context, p *publication) error {
+	select {
+	case l.jobs <- p:
+		return nil
+	case <-l.driver.closing:
+		return transport.ErrClosed
+	case <-ctx.Done():
+		return fmt.Errorf("%w: the publisher is busy: %w", transport.ErrNotConnected, context.Cause(ctx))
+	}
+}
+
+// serve publishes on the session until it ends.
+func (l *lane) serve(ctx context.Context, s *session) {
+	for {
+		err := l.publish(ctx, s)
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.ended:
+			return
+		default:
+		}
+		if log := l.driver.limit.entry(l.driver.log, "publishing channel"); log != nil {
+			log.WithError(err).Warn("publishing channel lost, opening another")
+		}
+		select {
+		case <-time.After(channelPause):
+		case <-ctx.Done():
+		case <-s.ended:
+		}
+	}
+}
+
+// publish opens a channel and writes publications to it until it ends.
+func (l *lane) publish(ctx context.Context, s *session) error {
+	ch, err := s.connection.Channel()
+	if err != nil {
+		return fmt.Errorf("open a channel: %w", brokerError(err))
+	}
+	closed := ch.NotifyClose(make(chan *amqp091.Error, 1))
+	if err := ch.Confirm(false); err != nil {
+		return fmt.Errorf("ask for confirms: %w", brokerError(err))
+	}
+	var sent inFlight
+	var reader sync.WaitGroup
+	confirms := ch.NotifyPublish(make(chan amqp091.Confirmation, confirmQueue))
+	// Unbuffered: the library hands a return over before it looks at the confirm that follows it.
+	returns := ch.NotifyReturn(make(chan amqp091.Return))
+	reader.Go(func() { readOutcomes(&sent, confirms, returns) })
+
+	declare := declarer{session: s, driver: l.driver, known: make(map[string]bool)}
+	err = l.write(ctx, s, ch, closed, &sent, &declare)
+	declare.close()
+	s.closeChannel(ch)
+	reader.Wait() // the library closes confirms and returns with the channel
+	for p := sent.pop(); p != nil; p = sent.pop() {
+		p.settle(fmt.Errorf("%w: %w", transport.ErrConnectionLost, err))
+	}
+	return err
+}
+
+var errSessionEnded = errors.New("the connection ended")
+
+// write takes publications until the channel, the session or ctx ends.
+func (l *lane) write(ctx context.Context, s *session, ch *amqp091.Channel, closed <-chan *amqp091.Error, sent *inFlight, declare *declarer) error {
+	for {
+		p := l.carried
+		if p == nil {
+			select {
+			case p = <-l.jobs:
+			case err := <-closed:
+				return channelError(err)
+			case <-s.ended:
+				return s.cause()
+			case <-ctx.Done():
+				return transport.ErrClosed
+			}
+			if !p.state.CompareAndSwap(queued, written) {
+				continue
+			}
+		}
+		l.carried = p
+		if err := declare.ensure(p.exchange, l.redeclare); err != nil {
+			return err
+		}
+		sent.push(p)
+		_, err := ch.PublishWithDeferredConfirm(p.exchange.name, p.key, p.mandatory, false, p.message)
+		if errors.Is(err, amqp091.ErrClosed) { // refused before a byte was written: another channel may have it
+			sent.unpush()
+			return errSessionEnded
+		}
+		l.carried = nil
+		if err != nil {
+			return brokerError(err)
+		}
+	}
+}
+
+// channelError is why a channel ended; without a reason it ended with its connection.
+func channelError(err *amqp091.Error) error {
+	if err == nil {
+		return errSessionEnded
+	}
+	return brokerError(err)
+}
+
+// abandon ends what still waits with ErrClosed. It is called when nothing serves the lane any more.
+func (l *lane) abandon() {
+	if p := l.carried; p != nil {
+		l.carried = nil
+		p.settle(transport.ErrClosed)
+	}
+	for {
+		select {
+		case p := <-l.jobs:
+			if p.state.CompareAndSwap(queued, written) {
+				p.settle(transport.ErrClosed)
+			}
+		default:
+			return
+		}
+	}
+}
+
+// readOutcomes settles publications by what the broker says, until the channel has ended.
+func readOutcomes(sent *inFlight, confirms <-chan amqp091.Confirmation, returns <-chan amqp091.Return) {
+	for confirms != nil || returns != nil {
+		select {
+		case r, ok := <-returns:
+			if !ok {
+				returns = nil
+				continue
+			}
+			sent.markReturned(r.Body)
+		case c, ok := <-confirms:
+			if !ok {
+				confirms = nil
+				continue
+			}
+			p := sent.pop()
+			switch {
+			case p == nil: // more confirms than publications: nobody to tell
+			case !c.Ack:
+				p.settle(transport.ErrRejected)
+			case p.returned:
+				p.settle(transport.ErrUndeliverable)
+			default:
+				p.settle(nil)
+			}
+		}
+	}
+}
+
+// declarer declares exchanges for a lane, on a channel of its own: a declaration that the broker refuses
+// closes its channel, and with it would go what is in flight.
+type declarer struct {
+	session *session
+	driver  *Driver
+	channel *amqp091.Channel
+	known   map[string]bool
+}
+
+// ensure declares the exchange unless that was done on this session. Publishers declare with their own flags;
+// where the exchange exists with others, it is used as it is.
+func (d *declarer) ensure(ex exchange, again bool) error {
+	if ex.name == "" || d.known[ex.name] && !again {
+		return nil
+	}
+	if d.channel == nil || d.channel.IsClosed() {
+		ch, err := d.session.connection.Channel()
+		if err != nil {
+			return fmt.Errorf("open a channel: %w", brokerError(err))
+		}
+		d.channel = ch
+	}
+	err := brokerError(d.channel.ExchangeDeclare(ex.name, ex.kind, ex.durable, ex.autoDelete, false, false, nil))
+	if err != nil && !permanent(err) {
+		return fmt.Errorf("declare exchange %q: %w", ex.name, err)
+	}
+	if err != nil {
+		if log := d.driver.limit.entry(d.driver.log, "exchange "+ex.name); log != nil {
+			log.WithError(err).WithField("exchange", ex.name).Warn("exchange is not as declared here, using it as it is")
+		}
+	}
+	d.known[ex.name] = true
+	return nil
+}
+
+func (d *declarer) close() {
+	if d.channel != nil {
+		d.session.closeChannel(d.channel)
+	}
+}

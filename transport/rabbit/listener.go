@@ -1,0 +1,211 @@
+package rabbit
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/goslo/goslo/internal/wire"
+	"github.com/goslo/goslo/target"
+	"github.com/goslo/goslo/transport"
+)
+
+// listener receives for one server: from its topic, its own queue and by fanout.
+type listener struct {
+	driver       *Driver
+	subscription *subscription
+	duplicates   transport.Duplicates
+	replies      outstanding
+
+	mu      sync.Mutex // protects what follows
+	waiting []*delivery
+	stopped bool
+	arrived chan struct{} // holds a token while waiting may have something
+}
+
+// Listen starts to receive for a server. It waits for the broker as long as ctx lasts, and fails with a
+// [*BrokerError] in its chain where the broker refuses a declaration.
+func (d *Driver) Listen(ctx context.Context, on target.Target, opts transport.ListenOptions) (transport.Listener, error) {
+	if err := on.CheckServer(); err != nil {
+		return nil, err
+	}
+	prefetch := opts.Prefetch
+	if d.options.Prefetch > 0 {
+		prefetch = d.options.Prefetch
+	}
+	l := &listener{driver: d, arrived: make(chan struct{}, 1)}
+	l.subscription = newSubscription(d, d.options.serverQueues(on), max(prefetch, 1), l.receive, l.lost)
+	if err := d.subscribe(ctx, l.subscription); err != nil {
+		return nil, fmt.Errorf("rabbit: listen: %w", err)
+	}
+	return l, nil
+}
+
+// receive queues a delivery for Poll. The queue holds what the prefetch allows.
+func (l *listener) receive(d *delivery) (verdict, bool) {
+	l.mu.Lock()
+	l.waiting = append(l.waiting, d)
+	l.mu.Unlock()
+	l.wake()
+	return 0, false
+}
+
+func (l *listener) wake() {
+	select {
+	case l.arrived <- struct{}{}:
+	default:
+	}
+}
+
+// lost drops what came on a channel that has ended: the broker delivers it again.
+func (l *listener) lost(a *attachment) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kept := l.waiting[:0]
+	for _, d := range l.waiting {
+		if d.attachment != a {
+			kept = append(kept, d)
+		}
+	}
+	clear(l.waiting[len(kept):])
+	l.waiting = kept
+}
+
+// next takes the oldest delivery; nil where there is none.
+func (l *listener) next() (d *delivery, more, stopped bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped {
+		return nil, false, true
+	}
+	if len(l.waiting) == 0 {
+		return nil, false, false
+	}
+	d = l.waiting[0]
+	l.waiting[0] = nil
+	l.waiting = l.waiting[1:]
+	return d, len(l.waiting) > 0, false
+}
+
+// Poll waits for the next request. What cannot be read as one is rejected here, once, and counted.
+func (l *listener) Poll(ctx context.Context) (transport.Incoming, error) {
+	for {
+		d, more, stopped := l.next()
+		if stopped {
+			l.wake() // for another that polls
+			return nil, transport.ErrClosed
+		}
+		if d != nil {
+			if more {
+				l.wake()
+			}
+			if in := l.read(ctx, d); in != nil {
+				return in, nil
+			}
+			continue
+		}
+		select {
+		case <-l.arrived:
+		case <-l.driver.closing:
+			return nil, transport.ErrClosed
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+func (l *listener) read(ctx context.Context, d *delivery) *incoming {
+	req, err := readRequest(d)
+	if err == nil {
+		return &incoming{listener: l, delivery: d, request: req}
+	}
+	l.driver.malformed(d, err)
+	if err := d.attachment.ask(ctx, ackRequest{tag: d.DeliveryTag, verdict: reject}); err != nil {
+		l.driver.stats.stale.Add(1)
+	}
+	return nil
+}
+
+func readRequest(d *delivery) (*transport.Request, error) {
+	body, err := readBody(d)
+	if err != nil {
+		return nil, err
+	}
+	return wire.DecodeRequest(body)
+}
+
+// readBody checks the content type, which must be that of oslo.messaging to the letter, and decompresses.
+func readBody(d *delivery) ([]byte, error) {
+	if d.ContentType != wire.ContentType {
+		return nil, fmt.Errorf("%w: content type %q, want %s", wire.ErrMalformed, cut(d.ContentType), wire.ContentType)
+	}
+	algorithm, _ := d.Headers[wire.CompressionHeader].(string)
+	return wire.Decompress(algorithm, d.Body)
+}
+
+// Stop ends the consumers; deliveries that were not polled go back to the broker.
+func (l *listener) Stop(ctx context.Context) error {
+	l.mu.Lock()
+	l.stopped = true
+	unpolled := l.waiting
+	l.waiting = nil
+	l.mu.Unlock()
+	l.wake()
+	l.subscription.stop()
+	a, _, _ := l.subscription.state()
+	if a == nil {
+		return nil
+	}
+	for _, d := range unpolled {
+		if err := d.attachment.ask(ctx, ackRequest{tag: d.DeliveryTag, verdict: requeue}); err != nil {
+			return ignoreStale(err)
+		}
+	}
+	select {
+	case <-a.idle:
+		return l.returnLate(ctx)
+	case <-a.ended: // with it, everything went back
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("rabbit: stop the consumers: %w", context.Cause(ctx))
+	}
+}
+
+// returnLate hands back what was received while the consumers were being cancelled.
+func (l *listener) returnLate(ctx context.Context) error {
+	l.mu.Lock()
+	late := l.waiting
+	l.waiting = nil
+	l.mu.Unlock()
+	for _, d := range late {
+		if err := d.attachment.ask(ctx, ackRequest{tag: d.DeliveryTag, verdict: requeue}); err != nil {
+			return ignoreStale(err)
+		}
+	}
+	return nil
+}
+
+// Close waits until the replies are with the broker, sends the last acknowledgements and closes the channel:
+// the broker takes back what is not acknowledged.
+func (l *listener) Close(ctx context.Context) error {
+	err := l.Stop(ctx)
+	if err == nil {
+		err = l.replies.wait(ctx)
+	}
+	l.driver.consumer.remove(l.subscription)
+	a, _, _ := l.subscription.state()
+	if a == nil {
+		return err
+	}
+	if closeErr := a.ask(ctx, ackRequest{end: true}); err == nil {
+		err = ignoreStale(closeErr)
+	}
+	select {
+	case <-a.ended:
+	case <-ctx.Done():
+		if err == nil {
+			err = fmt.Errorf("rabbit: close the listener: %w", context.Cause(ctx))
+		}
+	}
+	return err
+}

@@ -1,0 +1,97 @@
+package rabbit
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/rabbitmq/amqp091-go"
+
+	"github.com/goslo/goslo/internal/wire"
+)
+
+// publication is one message on its way to the broker. settle learns how that ended, once: nil means that the
+// broker confirmed it. settle runs on the publisher's goroutines and must not block.
+type publication struct {
+	exchange  exchange
+	key       string
+	mandatory bool
+	message   amqp091.Publishing
+	uniqueID  string
+	settle    func(err error)
+
+	state    atomic.Int32
+	returned bool // set and read by the goroutine that reads confirms
+}
+
+// States of a publication. It can be withdrawn until it is written.
+const (
+	queued int32 = iota
+	written
+	withdrawn
+)
+
+// withdraw takes the publication back. It reports false where it is too late: settle will be called, or was.
+func (p *publication) withdraw() bool { return p.state.CompareAndSwap(queued, withdrawn) }
+
+// newMessage makes the properties that every message has (WIRE: nothing else is ever set).
+func newMessage(body []byte) amqp091.Publishing {
+	return amqp091.Publishing{
+		ContentType:     wire.ContentType,
+		ContentEncoding: wire.ContentEncoding,
+		DeliveryMode:    amqp091.Persistent,
+		Body:            body,
+	}
+}
+
+// inFlight are the publications of one channel that the broker has not confirmed, in the order they were
+// written. The library puts confirms back into that order, so that each is for the oldest.
+type inFlight struct {
+	mu    sync.Mutex
+	queue []*publication
+	head  int
+}
+
+func (f *inFlight) push(p *publication) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.head > 64 && f.head*2 > len(f.queue) { // give up the space of those that are settled
+		f.queue = append(f.queue[:0], f.queue[f.head:]...)
+		f.head = 0
+	}
+	f.queue = append(f.queue, p)
+}
+
+// pop returns the oldest, nil where there is none.
+func (f *inFlight) pop() *publication {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.head == len(f.queue) {
+		return nil
+	}
+	p := f.queue[f.head]
+	f.queue[f.head] = nil
+	f.head++
+	return p
+}
+
+// unpush takes the newest back, one that turned out not to be written.
+func (f *inFlight) unpush() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.head < len(f.queue) {
+		f.queue = f.queue[:len(f.queue)-1]
+	}
+}
+
+// markReturned notes that the broker sent a message back. Its confirm is still to come.
+func (f *inFlight) markReturned(body []byte) {
+	id := wire.UniqueID(body)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, p := range f.queue[f.head:] {
+		if p.uniqueID == id && id != "" {
+			p.returned = true
+			return
+		}
+	}
+}

@@ -1,0 +1,170 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/rabbitmq/amqp091-go"
+
+	"github.com/goslo/goslo/internal/wire"
+	"github.com/goslo/goslo/transport"
+)
+
+const (
+	defaultPort = 5672
+	defaultUser = "guest"
+
+	dialTimeout      = 5 * time.Second
+	handshakeTimeout = 10 * time.Second
+	// closeTimeout is how long the broker may take to answer the end of a session before the socket is closed.
+	closeTimeout = 2 * time.Second
+
+	channelMax = 2047
+	frameSize  = 131072
+)
+
+// session is one connection to the broker, from its handshake to its end. Nothing of it outlives that end:
+// what is left over from a session, such as an acknowledgement, is void in the next. The library's own
+// recovery stays off: with it, a late acknowledgement of one message was seen to acknowledge another.
+type session struct {
+	connection *amqp091.Connection
+	conn       *conn
+	host       transport.Host
+
+	ended chan struct{} // closed when the connection is gone
+	mu    sync.Mutex
+	err   error // why, nil after a close by this side
+
+	watcher sync.WaitGroup
+	once    sync.Once // guards close
+}
+
+// dial makes a session with a host. ctx ends the attempt, whatever state it is in.
+func dial(ctx context.Context, host transport.Host, virtualHost, purpose string, o *Options) (*session, error) {
+	address := net.JoinHostPort(orDefault(host.Name, "localhost"), strconv.Itoa(portOf(host)))
+	dialer := net.Dialer{Timeout: dialTimeout}
+	socket, err := dialer.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("dial: %w", err)
+	}
+	setUserTimeout(socket, writeTimeout)
+	c := newConn(socket, handshakeTimeout)
+	stop := context.AfterFunc(ctx, c.kill)
+	defer stop()
+	connection, err := amqp091.Open(c, amqp091.Config{
+		SASL:       []amqp091.Authentication{credentials(host, o.LoginMethod)},
+		Vhost:      orDefault(virtualHost, "/"),
+		Heartbeat:  heartbeat(o),
+		ChannelMax: channelMax,
+		FrameSize:  frameSize,
+		Locale:     "en_US",
+		Properties: clientProperties(purpose),
+	})
+	if err != nil {
+		return nil, errors.Join(handshakeError(ctx, err), c.Close())
+	}
+	s := &session{connection: connection, conn: c, host: host, ended: make(chan struct{})}
+	// The broker sends heartbeats twice in each interval: silence of one and a half is no delay any more.
+	c.setGuard(connection.Config.Heartbeat * 3 / 2)
+	closed := connection.NotifyClose(make(chan *amqp091.Error, 1))
+	s.watcher.Go(func() { s.watch(closed) })
+	return s, nil
+}
+
+func handshakeError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("handshake: %w", context.Cause(ctx))
+	}
+	return fmt.Errorf("handshake: %w", brokerError(err))
+}
+
+func credentials(host transport.Host, method string) amqp091.Authentication {
+	user, password := orDefault(host.User, defaultUser), orDefault(host.Password, defaultUser)
+	if method == "PLAIN" {
+		return &amqp091.PlainAuth{Username: user, Password: password}
+	}
+	return &amqp091.AMQPlainAuth{Username: user, Password: password}
+}
+
+func orDefault(s, value string) string {
+	if s == "" {
+		return value
+	}
+	return s
+}
+
+func portOf(host transport.Host) int {
+	if host.Port == 0 {
+		return defaultPort
+	}
+	return host.Port
+}
+
+// heartbeat turns 0 (off) into what the library takes for off: to it, 0 is the broker's choice.
+func heartbeat(o *Options) time.Duration {
+	if o.Heartbeat == 0 {
+		return -1
+	}
+	return o.Heartbeat
+}
+
+// clientProperties are what operators see of a connection; its name is made as oslo.messaging makes it.
+func clientProperties(purpose string) amqp091.Table {
+	program := filepath.Base(os.Args[0])
+	return amqp091.Table{
+		"product":         "goslo",
+		"platform":        "Go",
+		"connection_name": fmt.Sprintf("%s:%d:%s %s", program, os.Getpid(), wire.NewID(), purpose),
+	}
+}
+
+// watch notes the end of the connection. The channel is closed by the library in any case.
+func (s *session) watch(closed <-chan *amqp091.Error) {
+	if err := <-closed; err != nil {
+		s.mu.Lock()
+		s.err = brokerError(err)
+		s.mu.Unlock()
+	}
+	s.conn.kill()
+	close(s.ended)
+}
+
+// cause is why the session ended.
+func (s *session) cause() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		return transport.ErrClosed
+	}
+	return s.err
+}
+
+// close ends the session and returns when it is gone: by the book where the broker answers in time, else by
+// closing the socket. It can be called at any time, from several goroutines, and wakes all that wait for the
+// broker on this session.
+func (s *session) close() {
+	s.once.Do(func() {
+		s.within(closeTimeout, func() { _ = s.connection.Close() }) // its error is that the connection is closed
+		_ = s.conn.Close()
+		s.watcher.Wait()
+	})
+}
+
+// closeChannel closes a channel. A broker that does not answer costs the session, not more time.
+func (s *session) closeChannel(ch *amqp091.Channel) {
+	s.within(closeTimeout, func() { _ = ch.Close() }) // its error is that the channel is closed
+}
+
+// within closes the socket when f, which talks to the broker, takes too long, and returns when f has.
+func (s *session) within(limit time.Duration, f func()) {
+	timer := time.AfterFunc(limit, s.conn.kill)
+	defer timer.Stop()
+	f()
+}

@@ -1,0 +1,145 @@
+package rabbit
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rabbitmq/amqp091-go"
+	"github.com/sirupsen/logrus"
+
+	"github.com/goslo/goslo/transport"
+)
+
+// subscription is what the driver remembers of a consumer: queues to declare and consume, on a channel of their
+// own, over again on every session until it is stopped.
+type subscription struct {
+	driver   *Driver
+	queues   []queue
+	prefetch int
+	// receive takes a delivery, and says what becomes of it where that is settled at once. It is called by the
+	// goroutine that owns the channel and must not block.
+	receive func(d *delivery) (v verdict, settled bool)
+	// lost is told when a channel has ended: what was delivered on it will come again.
+	lost func(a *attachment)
+
+	stopping chan struct{} // closed by stop: no further attachment, the present one cancels its consumers
+	once     sync.Once
+
+	mu      sync.Mutex // protects what follows
+	current *attachment
+	err     error         // why the last attempt to attach failed, where that is not to be repeated
+	changed chan struct{} // closed and renewed at every change of the above
+}
+
+func newSubscription(d *Driver, queues []queue, prefetch int, receive func(*delivery) (verdict, bool), lost func(*attachment)) *subscription {
+	return &subscription{
+		driver: d, queues: queues, prefetch: prefetch, receive: receive, lost: lost,
+		stopping: make(chan struct{}), changed: make(chan struct{}),
+	}
+}
+
+func (sub *subscription) set(a *attachment, err error) {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	sub.current, sub.err = a, err
+	close(sub.changed)
+	sub.changed = make(chan struct{})
+}
+
+func (sub *subscription) state() (a *attachment, err error, changed <-chan struct{}) { //nolint:revive // err is a value here
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	return sub.current, sub.err, sub.changed
+}
+
+// ready waits until the broker delivers. It fails with a [*BrokerError] where the broker refuses what is
+// declared.
+func (sub *subscription) ready(ctx context.Context) error {
+	for {
+		a, err, changed := sub.state()
+		switch {
+		case a != nil:
+			return nil
+		case err != nil:
+			return err
+		}
+		select {
+		case <-changed:
+		case <-sub.stopping:
+			return transport.ErrClosed
+		case <-sub.driver.closing:
+			return transport.ErrClosed
+		case <-ctx.Done():
+			return sub.driver.consumer.waitError(ctx)
+		}
+	}
+}
+
+// stop ends the consumers. The channel stays for acknowledgements until close.
+func (sub *subscription) stop() { sub.once.Do(func() { close(sub.stopping) }) }
+
+func (sub *subscription) stopped() bool {
+	select {
+	case <-sub.stopping:
+		return true
+	default:
+		return false
+	}
+}
+
+// serve keeps the subscription attached to the session until the session ends.
+func (sub *subscription) serve(ctx context.Context, s *session) {
+	for attempt := 1; !sub.stopped(); attempt++ {
+		a, err := sub.attach(s)
+		if err == nil {
+			attempt = 0
+			sub.set(a, nil)
+			err = a.run(ctx)
+			sub.set(nil, nil)
+			sub.lost(a)
+		} else if permanent(err) {
+			sub.set(nil, err)
+		}
+		if sub.stopped() {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-s.ended:
+			return
+		default:
+		}
+		if log := sub.driver.limit.entry(sub.driver.log, "consuming channel"); log != nil {
+			log.WithFields(logrus.Fields{"error": err, "queue": sub.queues[0].name}).Warn("consuming channel lost, opening another")
+		}
+		select {
+		case <-time.After(min(time.Duration(attempt)*channelPause, longestBackoff)):
+		case <-sub.stopping:
+			return
+		case <-ctx.Done():
+			return
+		case <-s.ended:
+			return
+		}
+	}
+}
+
+// attach declares and consumes on a new channel.
+func (sub *subscription) attach(s *session) (*attachment, error) {
+	ch, err := s.connection.Channel()
+	if err != nil {
+		return nil, fmt.Errorf("open a channel: %w", brokerError(err))
+	}
+	a := &attachment{
+		sub: sub, session: s, channel: ch, closed: ch.NotifyClose(make(chan *amqp091.Error, 1)),
+		acks: make(chan ackRequest, ackQueue), idle: make(chan struct{}), ended: make(chan struct{}),
+	}
+	if err := a.open(); err != nil {
+		s.closeChannel(ch)
+		return nil, err
+	}
+	return a, nil
+}
