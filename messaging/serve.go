@@ -98,7 +98,7 @@ func (s *MessageHandlingServer) reply(r *run, in transport.Incoming, result []by
 	if !req.Call() {
 		return
 	}
-	reply := &transport.Reply{MsgID: req.MsgID, Result: wire.Value(result), Ending: true}
+	reply := &transport.Reply{Result: wire.Value(result), Ending: true}
 	if err != nil {
 		reply.Failure = failure(err, s.config.serializer)
 	}

@@ -96,8 +96,8 @@ type Incoming interface {
 	Ack(ctx context.Context) error
 	// Requeue hands the request back to its queue.
 	Requeue(ctx context.Context) error
-	// Reply sends an answer to a call; for a cast it does nothing. It returns when the reply is on its way: the
-	// driver sends it again where that is needed and possible.
+	// Reply sends an answer to a call, whose ids it fills in; for a cast it does nothing. It returns when the
+	// reply is on its way: the driver sends it again where that is needed and possible.
 	Reply(ctx context.Context, reply *Reply) error
 	// Heartbeat tells the caller that its method still runs. One attempt is made.
 	Heartbeat(ctx context.Context) error

@@ -12,9 +12,12 @@ const hexDigits = "0123456789abcdef"
 // short holds the letter of the two-character escape of a byte, or 0.
 var short = [utf8.RuneSelf]byte{'"': '"', '\\': '\\', '\n': 'n', '\r': 'r', '\t': 't', '\b': 'b', '\f': 'f'}
 
-// plain tells that a byte stands for itself in a JSON string.
+// del is the one control character above the blank: Python escapes it, though JSON would not ask for it.
+const del = 0x7f
+
+// plain tells that a byte stands for itself in a JSON string that Python writes.
 var plain = func() (table [256]bool) {
-	for c := 0x20; c < utf8.RuneSelf; c++ {
+	for c := 0x20; c < del; c++ {
 		table[c] = c != '"' && c != '\\'
 	}
 	return table
@@ -31,8 +34,13 @@ func AppendString[S []byte | string](dst []byte, s S) []byte {
 // escaped once more, the quotes around it too.
 func AppendNestedString[S []byte | string](dst []byte, s S) []byte {
 	dst = append(dst, '\\', '"')
-	dst = appendEscaped(dst, s, `\\`)
+	dst = AppendNestedContent(dst, s)
 	return append(dst, '\\', '"')
+}
+
+// AppendNestedContent appends what [AppendNestedString] writes between the quotes.
+func AppendNestedContent[S []byte | string](dst []byte, s S) []byte {
+	return appendEscaped(dst, s, `\\`)
 }
 
 // appendEscaped writes the content of a string; backslash is one, escaped as often as the nesting needs.
@@ -80,7 +88,7 @@ func AppendNested(dst, text []byte) []byte {
 		}
 		dst = append(dst, text[start:i]...)
 		switch {
-		case c >= utf8.RuneSelf:
+		case c >= del:
 			r, size := utf8.DecodeRune(text[i:])
 			dst = appendRune(dst, r, `\\`)
 			i += size
@@ -124,7 +132,11 @@ func AppendFloat(dst []byte, f float64, bits int) []byte {
 	case math.IsInf(f, -1):
 		return append(dst, "-Infinity"...)
 	}
-	if abs := math.Abs(f); abs != 0 && (abs < 1e-4 || abs >= 1e16) {
+	smallest := 1e-4
+	if bits == 32 {
+		smallest = float64(float32(smallest))
+	}
+	if abs := math.Abs(f); abs != 0 && (abs < smallest || abs >= 1e16) {
 		return strconv.AppendFloat(dst, f, 'e', -1, bits)
 	}
 	start := len(dst)

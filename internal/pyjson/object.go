@@ -117,3 +117,11 @@ func (a *Array) Next() (value []byte, more bool, err error) {
 	a.at = end
 	return b[i:end:end], true, nil
 }
+
+// End checks that nothing but blanks follows the array. Call it once Next has said that there is no more.
+func (a *Array) End() error {
+	if i := skipSpace(a.text, a.at); i != len(a.text) {
+		return syntaxError(a.text, i, "the end")
+	}
+	return nil
+}

@@ -3,6 +3,7 @@ package pyjson
 import (
 	"errors"
 	"fmt"
+	"unicode/utf8"
 )
 
 // MaxDepth is how deep arrays and objects may nest. Python stops at its recursion limit, about 1,000;
@@ -22,9 +23,18 @@ func syntaxError(b []byte, i int, want string) error {
 	return fmt.Errorf("%w: want %s at byte %d, got %q", ErrSyntax, want, i, b[i])
 }
 
-// Valid checks that b is one JSON value with nothing but blanks around it.
-func Valid(b []byte) error {
-	end, err := skipValue(b, skipSpace(b, 0), MaxDepth)
+// ErrEncoding tells that text is not UTF-8.
+var ErrEncoding = fmt.Errorf("%w: not UTF-8", ErrSyntax)
+
+// Valid checks that b is UTF-8 and holds one JSON value with nothing but blanks around it.
+func Valid(b []byte) error { return ValidWithin(b, MaxDepth) }
+
+// ValidWithin does the same where arrays and objects may nest depth levels deep.
+func ValidWithin(b []byte, depth int) error {
+	if !utf8.Valid(b) {
+		return ErrEncoding
+	}
+	end, err := skipValue(b, skipSpace(b, 0), depth)
 	if err != nil {
 		return err
 	}

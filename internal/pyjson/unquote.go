@@ -6,13 +6,16 @@ import (
 	"unicode/utf8"
 )
 
+// Escaped reports whether there is an escape in a string's content.
+func Escaped(s []byte) bool { return bytes.IndexByte(s, '\\') >= 0 }
+
 // Unquote resolves the escapes of a string's content (the text between its quotes, checked before by a
 // walk over it). Without escapes it returns s itself. A lone surrogate becomes U+FFFD.
 func Unquote(s []byte) []byte {
-	if bytes.IndexByte(s, '\\') < 0 {
+	if !Escaped(s) {
 		return s
 	}
-	return appendUnquoted(make([]byte, 0, len(s)), s)
+	return AppendUnquoted(make([]byte, 0, len(s)), s)
 }
 
 // UnquoteInPlace does the same, writing over s: the result is never longer than what it stands for.
@@ -21,10 +24,11 @@ func UnquoteInPlace(s []byte) []byte {
 	if first < 0 {
 		return s
 	}
-	return appendUnquoted(s[:first], s[first:])
+	return AppendUnquoted(s[:first], s[first:])
 }
 
-func appendUnquoted(dst, s []byte) []byte {
+// AppendUnquoted appends what [Unquote] returns.
+func AppendUnquoted(dst, s []byte) []byte {
 	for i := 0; i < len(s); {
 		if s[i] != '\\' {
 			dst = append(dst, s[i])

@@ -169,3 +169,19 @@ func (v Value) Truthy() bool {
 	}
 	return true
 }
+
+// UniqueID reads the _unique_id of any message, request or reply; empty where there is none. It takes body
+// over as the decoders do.
+func UniqueID(body []byte) string {
+	members, err := open(body)
+	if err != nil {
+		return ""
+	}
+	var id string
+	_ = eachMember(members, func(key, value []byte) { // what came before an error is as good
+		if string(key) == "_unique_id" {
+			id, _ = pyjson.Text(value)
+		}
+	})
+	return id
+}

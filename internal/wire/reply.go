@@ -130,13 +130,13 @@ func appendOr(dst []byte, v Value, empty string) []byte {
 const remoteError = "RemoteError"
 
 func decodeFailure(value Value) *Failure {
-	text, isText := value.Text()
-	if !isText {
+	if value[0] != '"' {
 		return &Failure{Class: remoteError, Message: fmt.Sprintf("the failure is %s, not a string: %s", kind(value), value)}
 	}
-	f, err := parseFailure([]byte(text))
+	text := pyjson.UnquoteInPlace(value[1 : len(value)-1])
+	f, err := parseFailure(text)
 	if err != nil {
-		return &Failure{Class: remoteError, Message: text}
+		return &Failure{Class: remoteError, Message: string(text)}
 	}
 	return f
 }

@@ -1,8 +1,10 @@
 package wire
 
 import (
+	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -123,9 +125,9 @@ func AppendRequest(dst []byte, r *Request) []byte {
 	}
 	for i := range r.Context {
 		entry := &r.Context[i]
-		dst = append(dst, `, `...)
-		dst = appendContextKey(dst, entry.Key)
-		dst = append(dst, `: `...)
+		dst = append(dst, `, \"`+contextPrefix...)
+		dst = pyjson.AppendNestedContent(dst, entry.Key)
+		dst = append(dst, `\": `...)
 		dst = appendValue(dst, entry.Value)
 	}
 	return append(dst, envelopeClose...)
@@ -140,19 +142,6 @@ func appendOptional(dst []byte, key string, o Optional) []byte {
 	case Present:
 	}
 	return pyjson.AppendNestedString(append(dst, key...), o.Text)
-}
-
-func appendContextKey(dst []byte, key string) []byte {
-	start := len(dst)
-	dst = pyjson.AppendNestedString(dst, key)
-	if len(dst) == start {
-		return dst
-	}
-	// The prefix goes behind the opening quote, which is two bytes long in nested text.
-	dst = append(dst, contextPrefix...)
-	copy(dst[start+2+len(contextPrefix):], dst[start+2:len(dst)-len(contextPrefix)])
-	copy(dst[start+2:], contextPrefix)
-	return dst
 }
 
 func appendValue(dst []byte, v Value) []byte {
@@ -170,7 +159,8 @@ func DecodeRequest(body []byte) (*Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Request{Context: make([]ContextEntry, 0, 8)}
+	r := &Request{}
+	context := contextReader{entries: make([]ContextEntry, 0, 8)}
 	var method Value
 	err = eachMember(members, func(key, value []byte) {
 		switch string(key) {
@@ -191,12 +181,13 @@ func DecodeRequest(body []byte) (*Request, error) {
 		case "_unique_id":
 			r.UniqueID, _ = pyjson.Text(value)
 		default:
-			r.addContext(key, value)
+			context.add(key, value)
 		}
 	})
 	if err != nil {
 		return nil, err
 	}
+	r.Context = context.entries
 	r.checkMembers(method)
 	return r, nil
 }
@@ -211,18 +202,45 @@ func optional(value Value) Optional {
 	return Some(string(value)) // no interface has such a name, no endpoint such a version
 }
 
-func (r *Request) addContext(key, value []byte) {
-	if len(key) < len(contextPrefix) || string(key[:len(contextPrefix)]) != contextPrefix {
+// contextReader collects the entries of a context. Of a repeated key the last one counts.
+type contextReader struct {
+	entries []ContextEntry
+	index   map[string]int // of the entries; made when a search through them would take long
+}
+
+// fewEntries is how many a search looks through. Real contexts have about twenty.
+const fewEntries = 32
+
+func (c *contextReader) add(key, value []byte) {
+	name, ok := bytes.CutPrefix(key, []byte(contextPrefix))
+	if !ok {
 		return // unknown keys are ignored
 	}
-	name := key[len(contextPrefix):]
-	for i := range r.Context {
-		if r.Context[i].Key == string(name) {
-			r.Context[i].Value = value // of a repeated key the last one counts
-			return
+	if i := c.find(name); i >= 0 {
+		c.entries[i].Value = value
+		return
+	}
+	entry := ContextEntry{Key: string(name), Value: value}
+	if c.index != nil {
+		c.index[entry.Key] = len(c.entries)
+	}
+	c.entries = append(c.entries, entry)
+}
+
+func (c *contextReader) find(name []byte) int {
+	if c.index == nil && len(c.entries) <= fewEntries {
+		return slices.IndexFunc(c.entries, func(e ContextEntry) bool { return e.Key == string(name) })
+	}
+	if c.index == nil {
+		c.index = make(map[string]int)
+		for i := range c.entries {
+			c.index[c.entries[i].Key] = i
 		}
 	}
-	r.Context = append(r.Context, ContextEntry{Key: string(name), Value: value})
+	if i, ok := c.index[string(name)]; ok {
+		return i
+	}
+	return -1
 }
 
 func (r *Request) checkMembers(method Value) {

@@ -53,6 +53,25 @@ func (c *consumers) serve(ctx context.Context, s *session) {
 	c.running.Wait()
 }
 
+// finish ends every attachment by the book, so that the acknowledgements that were put together are sent. It
+// waits no longer than ctx lasts.
+func (c *consumers) finish(ctx context.Context) {
+	c.mu.Lock()
+	subs := slices.Clone(c.subs)
+	c.mu.Unlock()
+	for _, sub := range subs {
+		sub.stop()
+	}
+	for _, sub := range subs {
+		if a, _, _ := sub.state(); a != nil && a.ask(ctx, ackRequest{end: true}) == nil {
+			select {
+			case <-a.ended:
+			case <-ctx.Done():
+			}
+		}
+	}
+}
+
 // waitError tells that ctx ended before a subscription was ready.
 func (c *consumers) waitError(ctx context.Context) error {
 	c.link.mu.Lock()

@@ -109,7 +109,6 @@ func (d *Driver) Call(ctx context.Context, to target.Target, req *transport.Requ
 	if err != nil {
 		return nil, err
 	}
-	p.message.Expiration = strconv.FormatInt(max(opts.Expiration.Milliseconds(), 1), 10)
 	call, err := d.replies.calls.Begin(id, opts.Monitor)
 	if err != nil {
 		return nil, fmt.Errorf("rabbit: %w", err)
@@ -182,6 +181,9 @@ func (d *Driver) publication(to target.Target, req *transport.Request, opts tran
 		return nil, fmt.Errorf("rabbit: %w: the request has %d bytes, the limit is %d", transport.ErrTooLarge, len(body), wire.MaxSize)
 	}
 	p := &publication{message: newMessage(body), uniqueID: req.UniqueID, mandatory: opts.Mandatory && !to.Fanout}
+	if opts.Expiration > 0 {
+		p.message.Expiration = strconv.FormatInt(max(opts.Expiration.Milliseconds(), 1), 10)
+	}
 	p.exchange, p.key = d.options.address(to)
 	return p, nil
 }
@@ -256,6 +258,9 @@ func (d *Driver) Close(ctx context.Context) error {
 func (d *Driver) close() {
 	d.once.Do(func() { close(d.closing) })
 	d.replies.calls.Close(transport.ErrClosed)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	d.consumer.finish(ctx)
+	cancel()
 	d.consumer.link.stop()
 	d.publisher.stop()
 	d.direct.abandon()

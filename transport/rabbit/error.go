@@ -42,3 +42,10 @@ func permanent(err error) bool {
 	}
 	return false
 }
+
+// vanished tells that an exchange went between its declaration and its use: an auto-delete exchange does when
+// its last queue goes just then. oslo.messaging tries again once, too.
+func vanished(err error) bool {
+	var e *BrokerError
+	return errors.As(err, &e) && e.Code == amqp091.NotFound
+}

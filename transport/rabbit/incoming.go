@@ -17,6 +17,9 @@ type incoming struct {
 
 func (in *incoming) Request() *transport.Request { return in.request }
 
+// Redelivered tells that the broker handed the request out before.
+func (in *incoming) Redelivered() bool { return in.delivery.Redelivered }
+
 // ask hands a request to the goroutine that owns the channel. It fails with ErrStale where the channel is gone.
 func (a *attachment) ask(ctx context.Context, request ackRequest) error {
 	select {
@@ -71,6 +74,7 @@ func (in *incoming) Reply(ctx context.Context, reply *transport.Reply) error {
 	if !in.request.Call() {
 		return nil
 	}
+	reply.MsgID = in.request.MsgID
 	return in.listener.driver.replier.send(ctx, in.request.ReplyQueue, reply, &in.listener.replies)
 }
 

@@ -54,12 +54,8 @@ func (l *lane) submit(ctx context.Context, p *publication) error {
 func (l *lane) serve(ctx context.Context, s *session) {
 	for {
 		err := l.publish(ctx, s)
-		select {
-		case <-ctx.Done():
+		if ctx.Err() != nil || s.hasEnded() {
 			return
-		case <-s.ended:
-			return
-		default:
 		}
 		if log := l.driver.limit.entry(l.driver.log, "publishing channel"); log != nil {
 			log.WithError(err).Warn("publishing channel lost, opening another")

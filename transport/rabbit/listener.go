@@ -90,6 +90,9 @@ func (l *listener) next() (d *delivery, more, stopped bool) {
 // Poll waits for the next request. What cannot be read as one is rejected here, once, and counted.
 func (l *listener) Poll(ctx context.Context) (transport.Incoming, error) {
 	for {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
 		d, more, stopped := l.next()
 		if stopped {
 			l.wake() // for another that polls

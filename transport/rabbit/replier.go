@@ -90,6 +90,9 @@ func (o *outstanding) wait(ctx context.Context) error {
 
 // send hands a reply to the publisher.
 func (r *replier) send(ctx context.Context, queue string, message *transport.Reply, count *outstanding) error {
+	if r.driver.isClosing() {
+		return fmt.Errorf("rabbit: send a reply: %w", transport.ErrClosed)
+	}
 	if queue == "" || r.isDead(queue) {
 		r.drop(queue, errDeadQueue)
 		return nil
@@ -113,6 +116,7 @@ func (r *replier) heartbeat(ctx context.Context, queue string, msgID wire.Value)
 	if queue == "" || r.isDead(queue) {
 		return errDeadQueue
 	}
+	r.driver.publisher.start()
 	id := wire.NewID()
 	body := wire.AppendReply(nil, &transport.Reply{MsgID: msgID, UniqueID: id})
 	return r.driver.direct.submit(ctx, &publication{

@@ -136,6 +136,15 @@ func (s *session) watch(closed <-chan *amqp091.Error) {
 	close(s.ended)
 }
 
+func (s *session) hasEnded() bool {
+	select {
+	case <-s.ended:
+		return true
+	default:
+		return false
+	}
+}
+
 // cause is why the session ended.
 func (s *session) cause() error {
 	s.mu.Lock()

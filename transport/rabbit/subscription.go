@@ -102,15 +102,11 @@ func (sub *subscription) serve(ctx context.Context, s *session) {
 		} else if permanent(err) {
 			sub.set(nil, err)
 		}
-		if sub.stopped() {
-			return
+		if attempt == 1 && vanished(err) {
+			continue
 		}
-		select {
-		case <-ctx.Done():
+		if ctx.Err() != nil || sub.stopped() || s.hasEnded() {
 			return
-		case <-s.ended:
-			return
-		default:
 		}
 		if log := sub.driver.limit.entry(sub.driver.log, "consuming channel"); log != nil {
 			log.WithFields(logrus.Fields{"error": err, "queue": sub.queues[0].name}).Warn("consuming channel lost, opening another")

@@ -1,0 +1,109 @@
+package wire_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"compress/zlib"
+	"encoding/base64"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/goslo/goslo/internal/wire"
+)
+
+const (
+	gzipName  = "application/x-gzip"
+	bzip2Name = "application/x-bz2"
+)
+
+// bzip2Hello is "hello hello hello" as Python's bz2 packs it.
+const bzip2Hello = "QlpoOTFBWSZTWZ5iW/4AAAKRAEAAAkSgACEUYGaCke8jRwu5IpwoSE8xLf8A"
+
+func packed(tb testing.TB, newWriter func(io.Writer) io.WriteCloser, text []byte) []byte {
+	tb.Helper()
+	var b bytes.Buffer
+	w := newWriter(&b)
+	if _, err := w.Write(text); err != nil {
+		tb.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+func zlibWriter(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }
+func gzipWriter(w io.Writer) io.WriteCloser { return gzip.NewWriter(w) }
+
+func TestDecompressReadsWhatKombuWritesAndGzip(t *testing.T) {
+	t.Parallel()
+	text := []byte("hello hello hello")
+	bzip2, err := base64.StdEncoding.DecodeString(bzip2Hello)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, algorithm string
+		body            []byte
+	}{
+		{"zlib", gzipName, packed(t, zlibWriter, text)},
+		{"gzip", gzipName, packed(t, gzipWriter, text)},
+		{"bzip2", bzip2Name, bzip2},
+		{"none", "", text},
+		{"unknown", "application/x-foo", text},
+	}
+	for _, test := range tests {
+		if got, err := wire.Decompress(test.algorithm, test.body); err != nil || !bytes.Equal(got, text) {
+			t.Errorf("%s: %q, %v, want %q", test.name, got, err, text)
+		}
+	}
+	if got, err := wire.Decompress(gzipName, packed(t, zlibWriter, nil)); err != nil || len(got) != 0 {
+		t.Errorf("nothing, packed: %q, %v", got, err)
+	}
+}
+
+func TestDecompressRefusesWhatIsBroken(t *testing.T) {
+	t.Parallel()
+	zlibText, gzipText := packed(t, zlibWriter, []byte("hello hello hello")), packed(t, gzipWriter, []byte("hello hello hello"))
+	bzip2, err := base64.StdEncoding.DecodeString(bzip2Hello)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name, algorithm string
+		body            []byte
+	}{
+		{"empty", gzipName, nil},
+		{"no zlib", gzipName, []byte("hello")},
+		{"zlib cut in its head", gzipName, zlibText[:1]},
+		{"zlib cut", gzipName, zlibText[:len(zlibText)/2]},
+		{"zlib without checksum", gzipName, zlibText[:len(zlibText)-4]},
+		{"zlib with a wrong checksum", gzipName, append(bytes.Clone(zlibText[:len(zlibText)-1]), 0)},
+		{"gzip cut in its head", gzipName, gzipText[:5]},
+		{"gzip cut", gzipName, gzipText[:len(gzipText)/2]},
+		{"bzip2 empty", bzip2Name, nil},
+		{"no bzip2", bzip2Name, []byte("hello")},
+		{"bzip2 cut", bzip2Name, bzip2[:len(bzip2)/2]},
+	}
+	for _, test := range tests {
+		if got, err := wire.Decompress(test.algorithm, test.body); !errors.Is(err, wire.ErrMalformed) {
+			t.Errorf("%s: %q, %v, want ErrMalformed", test.name, got, err)
+		}
+	}
+}
+
+// TestDecompressStopsAtTheLimit: a few kilobytes must not become gigabytes.
+func TestDecompressStopsAtTheLimit(t *testing.T) {
+	t.Parallel()
+	for name, newWriter := range map[string]func(io.Writer) io.WriteCloser{"zlib": zlibWriter, "gzip": gzipWriter} {
+		limit := packed(t, newWriter, make([]byte, wire.MaxSize))
+		if got, err := wire.Decompress(gzipName, limit); err != nil || len(got) != wire.MaxSize {
+			t.Errorf("%s: %d bytes, %v, want the limit", name, len(got), err)
+		}
+		bomb := packed(t, newWriter, make([]byte, 4*wire.MaxSize))
+		if got, err := wire.Decompress(gzipName, bomb); !errors.Is(err, wire.ErrTooLarge) || got != nil {
+			t.Errorf("%s: a bomb of %d bytes gives %d, %v, want ErrTooLarge", name, len(bomb), len(got), err)
+		}
+	}
+}

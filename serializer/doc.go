@@ -1,0 +1,52 @@
+// Package serializer turns Go values into the bytes of a message and back.
+//
+// A [Serializer] does both. [JSON] is the one that Python's oslo.messaging understands; what it writes for a
+// value is what oslo.serialization would write for the corresponding Python value, byte for byte.
+//
+// # From Go to JSON
+//
+//	Go                                JSON
+//	nil, nil pointer                  null
+//	bool, integers                    as expected; integers of any size (*big.Int) in full
+//	float32, float64                  always with the mark of a float: 1.0, 1e-07; NaN, Infinity, -Infinity
+//	string                            ASCII, \u escapes; what is not UTF-8 becomes U+FFFD
+//	[]byte, [N]byte                   the text that the bytes are; an error where they are not UTF-8
+//	[]T, [N]T                         array; a nil slice is [] (Python would fail to iterate over None)
+//	map                               object, keys sorted; a nil map is {} (null is not accepted for args)
+//	map key                           string, integer and bool kinds, [encoding.TextMarshaler]
+//	struct                            object, see below
+//	time.Time                         "2024-01-02T03:04:05.678901", six digits, the offset dropped, as oslo does
+//	json.Number, json.RawMessage      their text, checked
+//	json.Marshaler                    what it returns, checked
+//	encoding.TextMarshaler            string
+//	error                             string, its text
+//	func, chan, complex               an error
+//
+// An interface stands for the value in it, a pointer for what it points to. Methods declared on the pointer
+// are used for values too, whether or not they can be addressed. [fmt.Stringer] is not used.
+//
+// Fields of structs follow encoding/json: the tag "json" with its name, "-" and the options omitempty,
+// omitzero and string; fields of embedded structs are those of the outer one, where the least nested, then
+// the tagged one wins and a tie hides all. The exceptions: time.Duration has no form of its own (it is an
+// integer of nanoseconds) and HTML is not escaped.
+//
+// # From JSON to Go
+//
+// Into an interface: nil, bool, string, [encoding/json.Number], []any and map[string]any. A number keeps its
+// text, so that 1 and 1.0 stay apart and nothing is rounded; NaN, Infinity and -Infinity are numbers too.
+//
+// Everything else is decoded by the type of the target, as strictly as a compiler would: a string is no
+// number, 1.0 and 1e3 are no integers, a number that does not fit is an error, an array has as many elements
+// as [N]T asks for. A float takes any number. null is the zero value of whatever the target is. A time.Time
+// takes oslo's form, which is read as UTC, RFC 3339, and a date alone. A []byte takes a string, whose
+// text it gets, or an array of numbers, which is what a Python bytearray becomes. The names of fields must
+// match exactly, capitals too; members without a field are ignored.
+//
+// Maps, slices and interfaces are made anew; fields without a member, and what existing pointers point to,
+// keep what they had. Of a repeated key the last one counts. A lone surrogate becomes U+FFFD.
+//
+// # Limits
+//
+// Arrays and objects nest at most 100 deep, both ways; that also ends what contains itself. A big.Int has at
+// most 4300 digits, since Python reads no longer ones.
+package serializer

@@ -1,0 +1,102 @@
+package memory
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/goslo/goslo/internal/wire"
+	"github.com/goslo/goslo/transport"
+)
+
+// errAcknowledged tells that a request cannot go back to its queue any more.
+var errAcknowledged = errors.New("memory: requeue: the request was acknowledged")
+
+// incoming is one request in the hands of its receiver.
+type incoming struct {
+	delivery
+	listener *listener
+	req      *transport.Request
+
+	settling sync.Once
+	err      error // what Ack said, or says
+	requeued bool
+}
+
+// Request implements [transport.Incoming].
+func (in *incoming) Request() *transport.Request { return in.req }
+
+// Redelivered implements [transport.Redelivery].
+func (in *incoming) Redelivered() bool { return in.number > 1 }
+
+// Ack implements [transport.Incoming]. It does not wait for anything. Once the request is acknowledged or
+// handed back, Ack repeats what was said then.
+func (in *incoming) Ack(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("memory: acknowledge: %w", ended(ctx))
+	}
+	in.settling.Do(func() { in.err = in.ack() })
+	return in.err
+}
+
+func (in *incoming) ack() error {
+	if !in.queue.settle(in.delivery) {
+		return fmt.Errorf("memory: acknowledge: %w", transport.ErrStale)
+	}
+	in.listener.driver.broker.counters.acknowledged.Add(1)
+	if !in.listener.duplicates.Add(in.req.UniqueID) {
+		return fmt.Errorf("memory: unique id %q: %w", in.req.UniqueID, transport.ErrDuplicate)
+	}
+	return nil
+}
+
+// Requeue implements [transport.Incoming]. The request returns to its place in the queue, marked redelivered,
+// if it has not done so yet. Requeue fails where it was acknowledged before.
+func (in *incoming) Requeue(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("memory: requeue: %w", ended(ctx))
+	}
+	in.settling.Do(func() {
+		in.requeued = true
+		in.err = fmt.Errorf("memory: acknowledge: %w", transport.ErrStale)
+		in.queue.giveBack(in.delivery)
+	})
+	if !in.requeued {
+		return errAcknowledged
+	}
+	return nil
+}
+
+// Reply implements [transport.Incoming]. The reply is in the caller's queue when Reply returns; where that
+// queue is gone, it is dropped and counted.
+func (in *incoming) Reply(ctx context.Context, reply *transport.Reply) error {
+	if !in.req.Call() {
+		return nil
+	}
+	err := in.send(ctx, reply)
+	if errors.Is(err, transport.ErrUndeliverable) {
+		in.listener.driver.broker.counters.lostReplies.Add(1)
+		return nil
+	}
+	return err
+}
+
+// Heartbeat implements [transport.Incoming]. It does nothing where the caller asked for none: one of
+// oslo.messaging would fail. It fails with [transport.ErrUndeliverable] where the caller is gone.
+func (in *incoming) Heartbeat(ctx context.Context) error {
+	if !in.req.Call() || !in.req.MonitorTimeout.Truthy() {
+		return nil
+	}
+	return in.send(ctx, &transport.Reply{})
+}
+
+func (in *incoming) send(ctx context.Context, reply *transport.Reply) error {
+	answer := *reply // the caller's own stays as it is
+	answer.MsgID, answer.UniqueID = in.req.MsgID, wire.NewID()
+	err := in.listener.driver.reply(ctx, in.req.ReplyQueue, &answer)
+	if err != nil {
+		return fmt.Errorf("memory: reply to %q: %w", in.req.ReplyQueue, err)
+	}
+	return nil
+}
