@@ -33,6 +33,7 @@ func (d *Driver) Listen(ctx context.Context, on target.Target, opts transport.Li
 	if d.options.Prefetch > 0 {
 		prefetch = d.options.Prefetch
 	}
+	d.publisher.start() // replies will need it
 	l := &listener{driver: d, arrived: make(chan struct{}, 1)}
 	l.subscription = newSubscription(d, d.options.serverQueues(on), max(prefetch, 1), l.receive, l.lost)
 	if err := d.subscribe(ctx, l.subscription); err != nil {
