@@ -1,0 +1,47 @@
+// Package goslo has no code: the bus is package messaging. Its test keeps README.md true.
+package goslo
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestReadmeShowsWhatCompiles compares the Go code of README.md with the programs in examples/, which the
+// compiler checks.
+func TestReadmeShowsWhatCompiles(t *testing.T) {
+	t.Parallel()
+	readme := read(t, "README.md")
+	programs := read(t, "examples/server/main.go") + read(t, "examples/client/main.go")
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(readme, -1)
+	if len(blocks) < 2 {
+		t.Fatalf("README.md has %d blocks of Go, want a server and a client", len(blocks))
+	}
+	for _, block := range blocks {
+		for _, line := range strings.Split(block[1], "\n") {
+			if !strings.Contains(programs, strings.TrimSpace(line)) {
+				t.Errorf("README.md shows %q, which is in no example", line)
+			}
+		}
+	}
+}
+
+// TestReadmePointsToWhatExists checks the files that README.md links to.
+func TestReadmePointsToWhatExists(t *testing.T) {
+	t.Parallel()
+	for _, link := range regexp.MustCompile(`\]\(([a-zA-Z_./]+)\)`).FindAllStringSubmatch(read(t, "README.md"), -1) {
+		if _, err := os.Stat(link[1]); err != nil {
+			t.Errorf("README.md links to %s: %v", link[1], err)
+		}
+	}
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
