@@ -12,7 +12,9 @@ import (
 
 	"github.com/goslo/goslo/dispatcher"
 	"github.com/goslo/goslo/executor"
+	"github.com/goslo/goslo/internal/loglimit"
 	"github.com/goslo/goslo/internal/wire"
+	"github.com/goslo/goslo/target"
 	"github.com/goslo/goslo/transport"
 )
 
@@ -57,6 +59,7 @@ func (s *MessageHandlingServer) serve(r *run, in transport.Incoming) {
 	}()
 	// The slot is held: acknowledge, and only then run. RPC is at most once
 	// (oslo_messaging/rpc/server.py, _process_incoming).
+	s.received.Add(1)
 	if err := in.Ack(r.handling); err != nil {
 		s.logUnacknowledged(req, err)
 		exited = false
@@ -127,34 +130,43 @@ func (s *MessageHandlingServer) logFailure(req *transport.Request, err error) {
 		noMethod *dispatcher.NoSuchMethodError
 		panicked *panicError
 	)
-	log := s.requestLog(req).WithError(err)
 	switch {
 	case errors.As(err, &remote):
-		log.Debug("the endpoint method failed as it meant to")
-	case errors.As(err, &noMethod) && strings.HasSuffix(noMethod.Method, "_ignore_errors"):
-		log.Debug("method not found")
+		s.failed.Add(1)
+		s.requestLog(req).WithError(err).Debug("the endpoint method failed as it meant to")
 	case errors.As(err, &panicked):
-		log.WithField("stack", string(panicked.stack)).Error("the endpoint method panicked")
+		s.failed.Add(1)
+		s.requestLog(req).WithError(err).WithField("stack", string(panicked.stack)).Error("the endpoint method panicked")
+	case !refused(err):
+		s.failed.Add(1)
+		s.requestLog(req).WithError(err).Error("the endpoint method failed")
+	case errors.As(err, &noMethod) && strings.HasSuffix(noMethod.Method, "_ignore_errors"):
+		s.refused.Add(1)
+		s.requestLog(req).WithError(err).Debug("method not found")
 	default:
-		log.Error("cannot handle the request")
+		s.refused.Add(1)
+		if held, ok := s.limit.Pass("refused"); ok { // how often this comes is up to the peers
+			s.requestLog(req).WithError(err).WithField("held_back", held).Error("request refused")
+		}
 	}
 }
 
-// maxLoggedText bounds what a peer can make the log say.
-const maxLoggedText = 256
+// refused tells errors about the request itself from those of a method that ran.
+func refused(err error) bool {
+	var (
+		noMethod    *dispatcher.NoSuchMethodError
+		unsupported *dispatcher.UnsupportedVersionError
+		argument    *dispatcher.ArgumentError
+		version     *target.MalformedVersionError
+	)
+	return errors.As(err, &noMethod) || errors.As(err, &unsupported) || errors.As(err, &argument) || errors.As(err, &version)
+}
 
 func (s *MessageHandlingServer) requestLog(req *transport.Request) *logrus.Entry {
 	id, _ := req.MsgID.Text()
 	return s.log.WithFields(logrus.Fields{
-		"msg_id": cut(id), "method": cut(req.Method), "namespace": cut(req.Namespace.Text),
+		"msg_id": loglimit.Cut(id), "method": loglimit.Cut(req.Method), "namespace": loglimit.Cut(req.Namespace.Text),
 	})
-}
-
-func cut(text string) string {
-	if len(text) > maxLoggedText {
-		return text[:maxLoggedText] + "..."
-	}
-	return text
 }
 
 // debugging spares the fields where nobody reads them.

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
 
 	"github.com/goslo/goslo/dispatcher"
 	"github.com/goslo/goslo/executor"
+	"github.com/goslo/goslo/internal/loglimit"
 	"github.com/goslo/goslo/serializer"
 	"github.com/goslo/goslo/target"
 	"github.com/goslo/goslo/transport"
@@ -45,6 +47,25 @@ type MessageHandlingServer struct {
 	epoch *epoch
 
 	ending sync.WaitGroup // waits of earlier epochs that nobody waited for
+
+	limit                     loglimit.Limiter
+	received, refused, failed atomic.Uint64
+}
+
+// ServerStats counts the messages of a server since it was made.
+type ServerStats struct {
+	// Received is how many messages reached a handler's place, duplicates included.
+	Received uint64
+	// Refused is how many of them asked for what no endpoint has: an unknown method, version or namespace,
+	// arguments that do not fit. They were answered with a failure.
+	Refused uint64
+	// Failed is how many endpoint methods returned an error or panicked.
+	Failed uint64
+}
+
+// Stats tells what the server has handled so far.
+func (s *MessageHandlingServer) Stats() ServerStats {
+	return ServerStats{Received: s.received.Load(), Refused: s.refused.Load(), Failed: s.failed.Load()}
 }
 
 type serverConfig struct {

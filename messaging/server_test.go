@@ -352,8 +352,39 @@ func TestMethodsThatCallersDoNotCountOnAreLoggedQuietly(t *testing.T) {
 		if err := b.newClient(t).Call(t.Context(), "sync_ignore_errors", nil, nil); err == nil {
 			t.Fatal("the call succeeds")
 		}
-		if b.count("method not found") != 1 || b.count("cannot handle the request") != 0 {
+		if b.count("method not found") != 1 || b.count("request refused") != 0 {
 			t.Error("a missing method with _ignore_errors in its name was not logged at debug alone")
+		}
+	})
+}
+
+func TestRefusedRequestsAreCountedAndLoggedOnceAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBus(t)
+		server := b.serve(t, []*messaging.Endpoint{echo()})
+		client := b.newClient(t)
+		for range 100 {
+			if err := client.Cast(t.Context(), "nope", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, body := range []string{
+			`{"oslo.version": "2.0", "oslo.message": "{}"}`,
+			`{"oslo.version": "2.0", "oslo.message": "{\"method\": 5}"}`,
+			`{"oslo.version": "2.0", "oslo.message": "{\"method\": \"echo\", \"args\": []}"}`,
+			`{"oslo.version": "2.0", "oslo.message": "{\"method\": \"echo\", \"version\": \"x\"}"}`,
+		} {
+			if err := b.broker.Publish("openstack", "t", memory.Publishing{ContentType: "application/json", Body: []byte(body)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		synctest.Wait()
+		if got := server.Stats(); got.Received != 104 || got.Refused != 104 || got.Failed != 0 {
+			t.Errorf("Stats() = %+v, want 104 received and refused", got)
+		}
+		if n := b.count("request refused"); n != 1 {
+			t.Errorf("%d lines logged, want 1", n)
 		}
 	})
 }

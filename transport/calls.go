@@ -168,9 +168,11 @@ func WaitError(ctx context.Context, id string) error {
 }
 
 // Prepare fills in what a driver owes a request before it is sent: fresh ids and, for a call, where its
-// reply goes and how often the caller wants to see a heartbeat. It returns the message id.
+// reply goes and how often the caller wants to see a heartbeat. A cast has no reply queue; whatever the request
+// was before, it is none then. It returns the message id.
 func Prepare(req *Request, replyQueue string, monitor time.Duration) (msgID string) {
 	req.UniqueID = wire.NewID()
+	req.MsgID, req.ReplyQueue, req.MonitorTimeout = nil, "", nil
 	if replyQueue == "" {
 		return ""
 	}

@@ -40,7 +40,8 @@ type SendOptions struct {
 	// Retry is how many further attempts are made to reach the broker when the first fails; 0 is none,
 	// RetryForever is oslo.messaging's default. A request that may have reached the broker is never sent again.
 	Retry int
-	// Mandatory asks for ErrUndeliverable where no queue takes the request.
+	// Mandatory asks for ErrUndeliverable where no queue takes the request. A fanout ignores it: that nobody
+	// listens is no error there.
 	Mandatory bool
 }
 

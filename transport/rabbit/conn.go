@@ -20,6 +20,9 @@ const (
 	writeTimeout = 20 * time.Second
 	// flushTimeout is how long Close tries to send what is left.
 	flushTimeout = time.Second
+	// quiet is how long nothing must have been sent for a write to go straight to the socket: collecting pays
+	// when there is more to come, and costs a lone caller the time to wake the sender.
+	quiet = 100 * time.Microsecond
 )
 
 var errConnClosed = errors.New("connection closed")
@@ -27,7 +30,7 @@ var errConnClosed = errors.New("connection closed")
 // conn stands between the AMQP library and the socket.
 //
 // Writes are collected: while one is in the kernel, what comes meanwhile piles up and goes out with the next
-// system call. Reads are guarded: silence for longer than the guard allows ends the connection, from the first
+// system call. Only after a pause is a write made at once, on the goroutine of who writes. Reads are guarded: silence for longer than the guard allows ends the connection, from the first
 // byte of the handshake on. kill closes the socket at once, whatever the library is doing with it.
 //
 // Its goroutine, which sends, ends with Close, kill or the first error.
@@ -41,6 +44,8 @@ type conn struct {
 	spare  []byte // the buffer that was sent last, to be filled again
 	err    error
 	room   sync.Cond // signalled when unsent shrinks or err is set
+	busy   bool      // somebody writes to the socket
+	last   time.Time // when that last ended
 
 	wake   chan struct{} // there is something to send, or the end
 	sender sync.WaitGroup
@@ -90,9 +95,29 @@ func (c *conn) Write(p []byte) (int, error) {
 		c.mu.Unlock()
 		return 0, c.err
 	}
+	if !c.busy && len(c.unsent) == 0 && time.Since(c.last) > quiet {
+		c.busy = true
+		c.mu.Unlock()
+		return c.writeDirect(p)
+	}
 	c.unsent = append(c.unsent, p...)
 	c.mu.Unlock()
 	c.nudge()
+	return len(p), nil
+}
+
+// writeDirect writes without the sender, which keeps away meanwhile.
+func (c *conn) writeDirect(p []byte) (int, error) {
+	if err := c.write(p); err != nil {
+		c.fail(err)
+		return 0, err
+	}
+	c.mu.Lock()
+	more := len(c.unsent) > 0 || c.err != nil
+	c.mu.Unlock()
+	if more {
+		c.nudge()
+	}
 	return len(p), nil
 }
 
@@ -109,7 +134,7 @@ func (c *conn) send() {
 		for {
 			batch, ended := c.take()
 			if len(batch) > 0 {
-				if err := c.write(batch, writeTimeout); err != nil {
+				if err := c.write(batch); err != nil {
 					c.fail(err)
 					return
 				}
@@ -124,27 +149,36 @@ func (c *conn) send() {
 	}
 }
 
-// take swaps the buffers.
+// take swaps the buffers, unless somebody else is at the socket, who wakes the sender again.
 func (c *conn) take() (batch []byte, ended bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil && !errors.Is(c.err, errConnClosed) {
 		return nil, true
 	}
+	if c.busy {
+		return nil, false
+	}
 	batch = c.unsent
 	if cap(c.spare) > maxUnsent { // a huge message went through: do not keep its memory
 		c.spare = nil
 	}
 	c.unsent, c.spare = c.spare[:0], batch
+	c.busy = len(batch) > 0
 	c.room.Broadcast()
 	return batch, c.err != nil
 }
 
-func (c *conn) write(batch []byte, timeout time.Duration) error {
-	if err := c.socket.SetWriteDeadline(time.Now().Add(timeout)); err != nil {
-		return err
+// write writes to the socket for who has set busy.
+func (c *conn) write(batch []byte) error {
+	err := c.socket.SetWriteDeadline(time.Now().Add(writeTimeout))
+	if err == nil {
+		_, err = c.socket.Write(batch)
 	}
-	if _, err := c.socket.Write(batch); err != nil {
+	c.mu.Lock()
+	c.busy, c.last = false, time.Now()
+	c.mu.Unlock()
+	if err != nil {
 		return fmt.Errorf("write to the broker: %w", err)
 	}
 	return nil

@@ -1,0 +1,59 @@
+package loglimit_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/goslo/goslo/internal/loglimit"
+)
+
+func TestOneLineOfAKindPassesAMinute(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var l loglimit.Limiter
+		if held, ok := l.Pass("a"); !ok || held != 0 {
+			t.Errorf("the first line: %d, %v", held, ok)
+		}
+		for range 5 {
+			if _, ok := l.Pass("a"); ok {
+				t.Error("a second line passes within the minute")
+			}
+		}
+		if _, ok := l.Pass("b"); !ok {
+			t.Error("a line of another kind is held back")
+		}
+		<-time.After(loglimit.Interval)
+		if held, ok := l.Pass("a"); !ok || held != 5 {
+			t.Errorf("a minute later: %d held back, %v; want 5, true", held, ok)
+		}
+	})
+}
+
+func TestKindsWithoutEndShareOneLine(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var l loglimit.Limiter
+		passed := 0
+		for i := range 10_000 {
+			if _, ok := l.Pass(fmt.Sprint(i)); ok {
+				passed++
+			}
+		}
+		if passed > 300 {
+			t.Errorf("%d lines of kinds without end passed", passed)
+		}
+	})
+}
+
+func TestCutShortensLongText(t *testing.T) {
+	t.Parallel()
+	if got := loglimit.Cut("short"); got != "short" {
+		t.Errorf("Cut(short) = %q", got)
+	}
+	if got := loglimit.Cut(strings.Repeat("x", 1000)); len(got) != 259 {
+		t.Errorf("Cut leaves %d bytes, want 256 and three dots", len(got))
+	}
+}
