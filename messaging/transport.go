@@ -62,6 +62,10 @@ func (t *Transport) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Driver is what carries the messages, for what a driver offers of its own: the counters of [rabbit.Driver.Stats],
+// for example. The transport keeps owning it.
+func (t *Transport) Driver() transport.Driver { return t.driver }
+
 // Close ends the transport: calls that wait fail with [ErrClosed]. Stop the servers on it first. It returns
 // when everything has ended, or with ctx's error when that ends first.
 func (t *Transport) Close(ctx context.Context) error { return t.driver.Close(ctx) }

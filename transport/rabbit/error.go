@@ -23,8 +23,11 @@ func brokerError(err error) error {
 	if !errors.As(err, &e) {
 		return err
 	}
-	if errors.Is(e, amqp091.ErrClosed) {
+	switch {
+	case errors.Is(e, amqp091.ErrClosed):
 		return errConnClosed
+	case !e.Server: // the library's own words for what the network did
+		return errors.New(e.Reason)
 	}
 	return &BrokerError{Code: e.Code, Text: e.Reason}
 }

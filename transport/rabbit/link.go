@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -17,9 +16,9 @@ import (
 const (
 	firstBackoff   = 500 * time.Millisecond
 	longestBackoff = 30 * time.Second
-	// longestRefused bounds the pause after the host answered that nothing listens there. Such an attempt is
-	// cheap for both sides, and a broker that restarts is back within this time after it listens again.
-	longestRefused = 3 * time.Second
+	// longestAbsent bounds the pause where nobody answered as a broker: such an attempt costs it nothing, and one
+	// that restarts is served again within this time. The longer bound is for brokers that answer and refuse.
+	longestAbsent = 3 * time.Second
 )
 
 // link keeps one session after another alive, for one purpose, from the time it is first needed until it is
@@ -107,9 +106,10 @@ func (l *link) keep() {
 
 // backoff is a random time below a bound that doubles with each failure (full jitter).
 func backoff(failures int, err error) time.Duration {
-	longest := longestBackoff
-	if errors.Is(err, syscall.ECONNREFUSED) {
-		longest = longestRefused
+	longest := longestAbsent
+	var refused *BrokerError
+	if errors.As(err, &refused) {
+		longest = longestBackoff
 	}
 	bound := longest
 	if failures < 10 {

@@ -2,7 +2,6 @@ package rabbit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -68,7 +67,8 @@ func dial(ctx context.Context, host transport.Host, virtualHost, purpose string,
 		Properties: clientProperties(purpose),
 	})
 	if err != nil {
-		return nil, errors.Join(handshakeError(ctx, err), c.Close())
+		_ = c.Close() // what matters is why the handshake failed
+		return nil, handshakeError(ctx, err)
 	}
 	s := &session{connection: connection, conn: c, host: host, ended: make(chan struct{})}
 	// The broker sends heartbeats twice in each interval: silence of one and a half is no delay any more.
