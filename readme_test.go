@@ -19,7 +19,7 @@ func TestReadmeShowsWhatCompiles(t *testing.T) {
 		t.Fatalf("README.md has %d blocks of Go, want a server and a client", len(blocks))
 	}
 	for _, block := range blocks {
-		for _, line := range strings.Split(block[1], "\n") {
+		for line := range strings.SplitSeq(block[1], "\n") {
 			if !strings.Contains(programs, strings.TrimSpace(line)) {
 				t.Errorf("README.md shows %q, which is in no example", line)
 			}

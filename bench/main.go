@@ -73,7 +73,7 @@ func parse(args []string, stderr io.Writer) (plan, error) {
 	if err := flags.Parse(args); err != nil {
 		return p, err
 	}
-	for _, text := range strings.Split(callers, ",") {
+	for text := range strings.SplitSeq(callers, ",") {
 		n, err := strconv.Atoi(text)
 		if err != nil || n < 1 {
 			return p, fmt.Errorf("--callers: want positive numbers with commas, got %q", callers)

@@ -21,14 +21,17 @@ type ArgumentNamer interface {
 // of keyword arguments, or the arguments that v names as an [ArgumentNamer]; it returns an error, or a result
 // and an error.
 //
-// A method of another shape is an error, an [*UnsuitableMethodError] for each; leave it out with [Except].
-// So is a value without any method.
+// A method of another shape is an error, an [*UnsuitableMethodError] for each; leave it out with [Except]. So are
+// two methods of one name in snake case, a value without any method, and a nil pointer.
 func ReflectEndpoint(v any, opts ...Option) (*Endpoint, error) {
 	c := configure(opts)
 	ep := newEndpoint(c)
 	value := reflect.ValueOf(v)
 	if !value.IsValid() {
 		return nil, errors.New("reflect endpoint: the value is nil")
+	}
+	if value.Kind() == reflect.Pointer && value.IsNil() {
+		return nil, fmt.Errorf("reflect endpoint: the value is a nil %s", value.Type())
 	}
 	names := map[string][]string{}
 	except := append([]string{"ArgumentNames"}, c.except...)
@@ -44,12 +47,16 @@ func ReflectEndpoint(v any, opts ...Option) (*Endpoint, error) {
 		if slices.Contains(except, method.Name) {
 			continue
 		}
+		name := SnakeCase(method.Name)
 		erased, reason := reflected(value.Method(i), names[method.Name])
+		if reason == "" && ep.methods[name] != nil {
+			reason = fmt.Sprintf("another method is %q on the bus", name)
+		}
 		if reason != "" {
 			unsuitable = append(unsuitable, &UnsuitableMethodError{value.Type().String(), method.Name, reason})
 			continue
 		}
-		ep.Add(SnakeCase(method.Name), erased)
+		ep.Add(name, erased)
 	}
 	if len(unsuitable) > 0 {
 		return nil, errors.Join(unsuitable...)
@@ -95,6 +102,9 @@ func reflected(method reflect.Value, names []string) (Method, string) {
 	case len(names) > 0 && len(names) != len(in):
 		return nil, fmt.Sprintf("it takes %d arguments, and %d are named", len(in), len(names))
 	case len(names) > 0:
+		if reason := unsuitableNames(names); reason != "" {
+			return nil, reason
+		}
 		return byName(method, in, names), ""
 	case len(in) == 0:
 		return byName(method, nil, nil), ""
@@ -105,6 +115,18 @@ func reflected(method reflect.Value, names []string) (Method, string) {
 		return nil, reason
 	}
 	return byStruct(method, in[0]), ""
+}
+
+func unsuitableNames(names []string) string {
+	for i, name := range names {
+		if name == "" {
+			return "an argument has no name"
+		}
+		if slices.Contains(names[:i], name) {
+			return fmt.Sprintf("it has two arguments named %q", name)
+		}
+	}
+	return ""
 }
 
 func byStruct(method reflect.Value, arg reflect.Type) Method {
@@ -140,7 +162,7 @@ func byName(method reflect.Value, in []reflect.Type, names []string) Method {
 }
 
 func results(out []reflect.Value) (any, error) {
-	err, _ := out[len(out)-1].Interface().(error)
+	err, _ := reflect.TypeAssert[error](out[len(out)-1])
 	if err != nil || len(out) == 1 {
 		return nil, err
 	}

@@ -50,8 +50,7 @@ func TestEveryAcceptedTaskRunsOnceWithinTheBound(t *testing.T) {
 		for range 50 {
 			err := e.Submit(t.Context(), func() {
 				now := running.Add(1)
-				for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
-				}
+				storeMax(&most, now)
 				<-time.After(time.Second)
 				running.Add(-1)
 				ran.Add(1)
@@ -195,5 +194,14 @@ func BenchmarkSubmit(b *testing.B) {
 				b.Fatal(err)
 			}
 		})
+	}
+}
+
+// storeMax raises m to n.
+func storeMax(m *atomic.Int32, n int32) {
+	for old := m.Load(); n > old; old = m.Load() {
+		if m.CompareAndSwap(old, n) {
+			return
+		}
 	}
 }

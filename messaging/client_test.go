@@ -136,8 +136,14 @@ func TestVersionCapIsCheckedBeforeAnythingIsSent(t *testing.T) {
 			limit, version string
 			can            bool
 		}{
-			{"", "9.9", true}, {"", "", true}, {"1.5", "1.5", true}, {"1.5", "1.4", true}, {"1.5", "1.6", false},
-			{"1.5", "2.0", false}, {"1.5", "", false}, {"1.5", "x", false},
+			{"", "9.9", true},
+			{"", "", true},
+			{"1.5", "1.5", true},
+			{"1.5", "1.4", true},
+			{"1.5", "1.6", false},
+			{"1.5", "2.0", false},
+			{"1.5", "", false},
+			{"1.5", "x", false},
 		} {
 			client := b.newClient(t, messaging.WithVersionCap(c.limit), messaging.ToVersion(c.version))
 			if got := client.CanSendVersion(c.version); got != c.can {

@@ -91,11 +91,11 @@ type run struct {
 	executor executor.Executor
 	listener transport.Listener
 
-	polling     context.Context // ends when the loop must not take or hand over another message
+	polling     context.Context //nolint:containedctx // ends when the loop must not take or hand over another message
 	stopPolling context.CancelFunc
 	polled      chan struct{} // closed when the loop has ended
 
-	handling     context.Context // what handlers' contexts are made of
+	handling     context.Context //nolint:containedctx // what handlers' contexts are made of; ends with Wait
 	stopHandling context.CancelCauseFunc
 }
 

@@ -75,8 +75,7 @@ func TestServerHoldsNoMoreThanItsExecutorAndPrefetchAllow(t *testing.T) {
 			ep := messaging.NewEndpoint()
 			messaging.HandleCast(ep, "work", func(context.Context, struct{}) error {
 				now := running.Add(1)
-				for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
-				}
+				storeMax(&most, now)
 				<-time.After(time.Second)
 				running.Add(-1)
 				ran.Add(1)
@@ -482,5 +481,14 @@ func TestNewRPCServerNamesWhatIsWrong(t *testing.T) {
 				t.Errorf("NewRPCServer = %v, want one line with %q", err, c.want)
 			}
 		})
+	}
+}
+
+// storeMax raises m to n.
+func storeMax(m *atomic.Int32, n int32) {
+	for old := m.Load(); n > old; old = m.Load() {
+		if m.CompareAndSwap(old, n) {
+			return
+		}
 	}
 }

@@ -95,7 +95,7 @@ func parseQuery(text string) (map[string]string, error) {
 
 func parseHosts(netloc string) ([]Host, error) {
 	var hosts []Host
-	for _, piece := range strings.Split(netloc, ",") {
+	for piece := range strings.SplitSeq(netloc, ",") {
 		if piece == "" {
 			continue
 		}

@@ -1,7 +1,7 @@
 package loglimit_test
 
 import (
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -38,7 +38,7 @@ func TestKindsWithoutEndShareOneLine(t *testing.T) {
 		var l loglimit.Limiter
 		passed := 0
 		for i := range 10_000 {
-			if _, ok := l.Pass(fmt.Sprint(i)); ok {
+			if _, ok := l.Pass(strconv.Itoa(i)); ok {
 				passed++
 			}
 		}

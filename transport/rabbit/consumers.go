@@ -63,7 +63,7 @@ func (c *consumers) finish(ctx context.Context) {
 		sub.stop()
 	}
 	for _, sub := range subs {
-		if a, _, _ := sub.state(); a != nil && a.ask(ctx, ackRequest{end: true}) == nil {
+		if a := sub.attached(); a != nil && a.ask(ctx, ackRequest{end: true}) == nil {
 			select {
 			case <-a.ended:
 			case <-ctx.Done():

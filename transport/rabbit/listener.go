@@ -156,7 +156,7 @@ func (l *listener) Stop(ctx context.Context) error {
 	l.mu.Unlock()
 	l.wake()
 	l.subscription.stop()
-	a, _, _ := l.subscription.state()
+	a := l.subscription.attached()
 	if a == nil {
 		return nil
 	}
@@ -197,7 +197,7 @@ func (l *listener) Close(ctx context.Context) error {
 		err = l.replies.wait(ctx)
 	}
 	l.driver.consumer.remove(l.subscription)
-	a, _, _ := l.subscription.state()
+	a := l.subscription.attached()
 	if a == nil {
 		return err
 	}

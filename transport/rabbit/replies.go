@@ -33,7 +33,7 @@ func (r *replies) ready(ctx context.Context, retry int) (string, error) {
 		r.driver.consumer.add(sub)
 	}
 	r.mu.Unlock()
-	if a, _, _ := sub.state(); a == nil {
+	if a := sub.attached(); a == nil {
 		if err := r.driver.consumer.link.await(ctx, retry); err != nil {
 			return "", err
 		}

@@ -48,17 +48,25 @@ func (sub *subscription) set(a *attachment, err error) {
 	sub.changed = make(chan struct{})
 }
 
-func (sub *subscription) state() (a *attachment, err error, changed <-chan struct{}) { //nolint:revive // err is a value here
+// state returns the present attachment, if any, what announces a change, and the error that keeps it from
+// being attached.
+func (sub *subscription) state() (a *attachment, changed <-chan struct{}, err error) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
-	return sub.current, sub.err, sub.changed
+	return sub.current, sub.changed, sub.err
+}
+
+// attached returns the present attachment, nil where there is none.
+func (sub *subscription) attached() *attachment {
+	a, _, _ := sub.state()
+	return a
 }
 
 // ready waits until the broker delivers. It fails with a [*BrokerError] where the broker refuses what is
 // declared.
 func (sub *subscription) ready(ctx context.Context) error {
 	for {
-		a, err, changed := sub.state()
+		a, changed, err := sub.state()
 		switch {
 		case a != nil:
 			return nil
