@@ -70,12 +70,12 @@ func (d *decoder) end() error {
 
 // any reads a value as the type that goes with it.
 func (d *decoder) any() (any, error) {
-	switch kindOf(d.Peek()) {
-	case anObject:
+	switch d.Peek() {
+	case '{':
 		return d.object()
-	case anArray:
+	case '[':
 		return d.array()
-	case aString:
+	case '"':
 		return d.text()
 	}
 	word, err := d.word()

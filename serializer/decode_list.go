@@ -84,7 +84,7 @@ func newByteArrayDecoder(t reflect.Type) decodeFunc {
 		if len(text) != t.Len() {
 			return wrongLength(t.Len(), len(text), false, "bytes")
 		}
-		reflect.Copy(v, reflect.ValueOf(text))
+		copy(v.Bytes(), text)
 		return nil
 	}
 }
@@ -136,7 +136,8 @@ func newKeyDecoder(t reflect.Type) func(v reflect.Value, text string) error {
 }
 
 func unmarshalKey(v reflect.Value, text string) error {
-	if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText([]byte(text)); err != nil {
+	target, _ := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr())
+	if err := target.UnmarshalText([]byte(text)); err != nil {
 		return decodeFailure(err)
 	}
 	return nil

@@ -34,6 +34,7 @@ type (
 		Value int
 	}
 	upper  string
+	octet  byte
 	number int
 )
 
@@ -98,6 +99,8 @@ var decodeTests = []struct {
 	{`["a", null]`, [][]byte{[]byte("a"), nil}},
 	{`"abc"`, [3]byte{'a', 'b', 'c'}},
 	{`[1,2]`, [2]byte{1, 2}},
+	{`"abc"`, [3]octet{'a', 'b', 'c'}},
+	{`"abc"`, []octet{'a', 'b', 'c'}},
 	{`[]`, []int{}},
 	{`[1, 2, 3]`, []int{1, 2, 3}},
 	{`[1, 2]`, [2]float64{1, 2}},
@@ -317,6 +320,7 @@ func TestDecodeRefusesByPath(t *testing.T) {
 		{`{"U": ""}`, &inner{}, `U: broken on two lines`},
 		{`{"U": 1}`, &inner{}, `U: want a string, got a number`},
 		{`{"O": "h1 is down"}`, &inner{}, `O: want an object, got a string`},
+		{`5`, new(loopPtr), `cannot decode into serializer_test.loopPtr`},
 		{`5`, new([]byte), `want a string, got a number`},
 		{`"x"`, new(bool), `want a boolean, got a string`},
 		{`"x"`, new(json.Number), `want a number, got a string`},

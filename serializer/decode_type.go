@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/goslo/goslo/internal/pyjson"
 )
 
 // decodeFunc reads the next value of d into v, which can be set. It is not called for null, unless the type
@@ -244,7 +246,8 @@ func decodeUnmarshaler(d *decoder, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	if err := v.Addr().Interface().(json.Unmarshaler).UnmarshalJSON(text); err != nil {
+	target, _ := reflect.TypeAssert[json.Unmarshaler](v.Addr())
+	if err := target.UnmarshalJSON(text); err != nil {
 		return decodeFailure(err)
 	}
 	return nil
@@ -255,7 +258,8 @@ func decodeTextUnmarshaler(d *decoder, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
-	if err := v.Addr().Interface().(encoding.TextUnmarshaler).UnmarshalText(text); err != nil {
+	target, _ := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr())
+	if err := target.UnmarshalText(text); err != nil {
 		return decodeFailure(err)
 	}
 	return nil
@@ -271,6 +275,9 @@ func decodeInterface(d *decoder, v reflect.Value) error {
 }
 
 func newPointerDecoder(t reflect.Type) decodeFunc {
+	if pointsToItself(t) {
+		return func(*decoder, reflect.Value) error { return cannotDecode(t) }
+	}
 	target := decoderOf(t.Elem())
 	return func(d *decoder, v reflect.Value) error {
 		if v.IsNil() {
@@ -278,4 +285,13 @@ func newPointerDecoder(t reflect.Type) decodeFunc {
 		}
 		return target.fn()(d, v.Elem())
 	}
+}
+
+// pointsToItself finds type P *P, which has no value to read.
+func pointsToItself(t reflect.Type) bool {
+	hops := 0
+	for ; t.Kind() == reflect.Pointer && hops <= pyjson.MaxDepth; t = t.Elem() {
+		hops++
+	}
+	return hops > pyjson.MaxDepth
 }

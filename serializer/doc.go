@@ -22,6 +22,8 @@
 //	error                             string, its text
 //	func, chan, complex               an error
 //
+// A time loses its offset, and is taken for UTC when it comes back: send t.UTC().
+//
 // An interface stands for the value in it, a pointer for what it points to. Methods declared on the pointer
 // are used for values too, whether or not they can be addressed. [fmt.Stringer] is not used.
 //

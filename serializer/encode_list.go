@@ -115,7 +115,7 @@ func newKeyEncoder(t reflect.Type) keyFunc {
 }
 
 func marshalledKey(v reflect.Value) (string, error) {
-	if v.Kind() == reflect.Pointer && v.IsNil() {
+	if (v.Kind() == reflect.Pointer || v.Kind() == reflect.Interface) && v.IsNil() {
 		return "", nil
 	}
 	text, err := as[encoding.TextMarshaler](v).MarshalText()

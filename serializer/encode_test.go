@@ -1,6 +1,7 @@
 package serializer_test
 
 import (
+	"encoding"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,6 +50,7 @@ func (s *shout) UnmarshalText(t []byte) error {
 func (c *celsius) MarshalJSON() ([]byte, error) {
 	return fmt.Appendf(nil, `{"celsius":%g}`, float64(*c)), nil
 }
+
 func (c *celsius) UnmarshalJSON(b []byte) error {
 	_, err := fmt.Sscanf(string(b), `{"celsius":%g}`, (*float64)(c))
 	return err
@@ -99,6 +101,9 @@ func TestAppendWritesValues(t *testing.T) {
 		{map[shout]int{"b": 1}, `{"b": 1}`}, // as in encoding/json the string kind goes first
 		{map[level]int{3: 1}, `{"level 3": 1}`},
 		{map[*level]int{nil: 1}, `{"": 1}`},
+		{map[encoding.TextMarshaler]int{nil: 1, level(2): 2}, `{"": 1, "level 2": 2}`},
+		{[2]octet{'a', 'b'}, `"ab"`},
+		{map[string]any{"o": []octet("ab")}, `{"o": "ab"}`},
 		{json.Number("1e5"), `1e5`},
 		{[]json.Number{"-0", "12345678901234567890", "NaN", "-Infinity"}, `[-0, 12345678901234567890, NaN, -Infinity]`},
 		{json.RawMessage(` {"a":1}`), ` {"a":1}`},

@@ -145,7 +145,7 @@ func encodeBigInt(dst []byte, v reflect.Value, _ level) ([]byte, error) {
 const timeLayout = "2006-01-02T15:04:05.000000"
 
 func encodeTime(dst []byte, v reflect.Value, _ level) ([]byte, error) {
-	t := v.Interface().(time.Time)
+	t, _ := reflect.TypeAssert[time.Time](v)
 	if year := t.Year(); year < 1 || year > 9999 {
 		return dst, encodeError("the year " + strconv.Itoa(year) + " is none that Python knows")
 	}
@@ -154,12 +154,13 @@ func encodeTime(dst []byte, v reflect.Value, _ level) ([]byte, error) {
 	return append(dst, '"'), nil
 }
 
-// as returns the value, or the pointer to it, as the interface I that one of them implements.
+// as returns the value, or the pointer to it, as I, an interface that one of them implements or its type.
 func as[I any](v reflect.Value) I {
-	if i, ok := v.Interface().(I); ok {
+	if i, ok := reflect.TypeAssert[I](v); ok {
 		return i
 	}
-	return pointerTo(v).Interface().(I)
+	i, _ := reflect.TypeAssert[I](pointerTo(v))
+	return i
 }
 
 func pointerTo(v reflect.Value) reflect.Value {

@@ -39,6 +39,8 @@ func (m Marked) MarshalText() ([]byte, error)     { return []byte(m.Text), nil }
 func (m *Marked) UnmarshalText(text []byte) error { m.Text = string(text); return nil }
 
 // oddStructs are filled values whose fields are a matter of rules.
+//
+//nolint:staticcheck,modernize // odd on purpose
 var oddStructs = []any{
 	Plain{1, 2},
 	struct {

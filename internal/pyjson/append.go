@@ -1,6 +1,7 @@
 package pyjson
 
 import (
+	"bytes"
 	"math"
 	"strconv"
 	"unicode/utf16"
@@ -141,10 +142,8 @@ func AppendFloat(dst []byte, f float64, bits int) []byte {
 	}
 	start := len(dst)
 	dst = strconv.AppendFloat(dst, f, 'f', -1, bits)
-	for _, c := range dst[start:] {
-		if c == '.' {
-			return dst
-		}
+	if bytes.IndexByte(dst[start:], '.') >= 0 {
+		return dst
 	}
 	return append(dst, '.', '0')
 }

@@ -118,8 +118,15 @@ func TestShortFloatsKeepTheirDigits(t *testing.T) {
 		f    float32
 		want string
 	}{
-		{0.1, "0.1"}, {1, "1.0"}, {16777216, "16777216.0"}, {1e-4, "0.0001"}, {1e-5, "1e-05"}, {1e15, "1000000000000000.0"},
-		{1e16, "1e+16"}, {math.MaxFloat32, "3.4028235e+38"}, {float32(math.Inf(-1)), "-Infinity"},
+		{0.1, "0.1"},
+		{1, "1.0"},
+		{16777216, "16777216.0"},
+		{1e-4, "0.0001"},
+		{1e-5, "1e-05"},
+		{1e15, "1000000000000000.0"},
+		{1e16, "1e+16"},
+		{math.MaxFloat32, "3.4028235e+38"},
+		{float32(math.Inf(-1)), "-Infinity"},
 	}
 	for _, test := range tests {
 		if got := string(pyjson.AppendFloat(nil, float64(test.f), 32)); got != test.want {

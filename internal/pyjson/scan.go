@@ -81,10 +81,19 @@ func skipWord(b []byte, i int) (int, error) {
 	return 0, syntaxError(b, i, "a value")
 }
 
+// plainText tells that a byte may stand in a string as it is.
+var plainText = func() (table [256]bool) {
+	for c := range table {
+		table[c] = c >= 0x20 && c != '"' && c != '\\'
+	}
+	return table
+}()
+
 // skipString checks the escapes; control characters must be escaped (Python's strict mode).
 func skipString(b []byte, i int) (int, error) {
 	for i++; i < len(b); i++ {
 		switch c := b[i]; {
+		case plainText[c]:
 		case c == '"':
 			return i + 1, nil
 		case c < 0x20:

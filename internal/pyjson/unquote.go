@@ -31,8 +31,11 @@ func UnquoteInPlace(s []byte) []byte {
 func AppendUnquoted(dst, s []byte) []byte {
 	for i := 0; i < len(s); {
 		if s[i] != '\\' {
-			dst = append(dst, s[i])
-			i++
+			start := i
+			for i < len(s) && s[i] != '\\' {
+				i++
+			}
+			dst = append(dst, s[start:i]...)
 			continue
 		}
 		switch c := s[i+1]; c {

@@ -3,6 +3,7 @@ package wire_test
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -107,7 +108,7 @@ func TestMalformedBodiesAreRefused(t *testing.T) {
 			if r, err := wire.DecodeReply([]byte(body)); !errors.Is(err, wire.ErrMalformed) {
 				t.Errorf("DecodeReply = %+v, %v, want ErrMalformed", r, err)
 			}
-			if d := time.Since(start); d > 10*time.Second {
+			if d := time.Since(start); d > 30*time.Second {
 				t.Errorf("it took %s", d)
 			}
 			if id := wire.UniqueID([]byte(body)); id != "" {
@@ -162,42 +163,43 @@ func TestTooLargeIsMalformed(t *testing.T) {
 	if !errors.Is(err, wire.ErrTooLarge) || !errors.Is(err, wire.ErrMalformed) {
 		t.Errorf("error %v, want ErrTooLarge", err)
 	}
-	body := envelope("2.0", `{"method": "`+strings.Repeat("x", wire.MaxSize-100)+`"}`)
-	if r, err := wire.DecodeRequest([]byte(body)); err != nil || len(r.Method) != wire.MaxSize-100 {
-		t.Errorf("a body just below the limit: error %v", err)
+	const frame = `{"method": ""}`
+	body := []byte(`{"method": "` + strings.Repeat("x", wire.MaxSize-len(frame)) + `"}`)
+	if r, err := wire.DecodeRequest(body); err != nil || len(r.Method) != wire.MaxSize-len(frame) {
+		t.Errorf("a body of %d bytes: error %v", len(body), err)
 	}
 }
 
 // TestMillionKeysTakeBoundedTime guards against work that grows with the square of a message.
 func TestMillionKeysTakeBoundedTime(t *testing.T) {
 	t.Parallel()
-	const n = 800_000
 	for _, test := range []struct {
-		name, format string
-		contexts     int
+		name, before, after string
+		keys, contexts      int
 	}{
-		{"unknown keys", `,"k%d":%[1]d`, 0},
-		{"context keys", `,"_context_%x":0`, n},
-		{"one context key", `,"_context_a":%d`, 1},
-		{"one method", `,"method":%d`, 0},
+		{"unknown keys", `,"k`, `":0`, 1_000_000, 0},
+		{"context keys", `,"_context_`, `":0`, 200_000, 200_000},
+		{"one context key", `,"_context_a":`, ``, 200_000, 1},
+		{"one method", `,"method":`, ``, 200_000, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			var body strings.Builder
-			body.WriteString(`{"a":1`)
-			for i := range n {
-				fmt.Fprintf(&body, test.format, i)
+			body := []byte(`{"a":1`)
+			for i := range test.keys {
+				body = append(body, test.before...)
+				body = strconv.AppendInt(body, int64(i), 10)
+				body = append(body, test.after...)
 			}
-			body.WriteString(`}`)
-			start := time.Now()
-			r, err := wire.DecodeRequest([]byte(body.String()))
+			body = append(body, '}')
+			start, size := time.Now(), len(body)
+			r, err := wire.DecodeRequest(body)
 			if err != nil || len(r.Context) != test.contexts {
-				t.Fatalf("%d bytes: error %v", body.Len(), err)
+				t.Fatalf("%d bytes: error %v", size, err)
 			}
-			if d := time.Since(start); d > 10*time.Second {
-				t.Errorf("%d bytes took %s", body.Len(), d)
+			if d := time.Since(start); d > 30*time.Second {
+				t.Errorf("%d bytes took %s", size, d)
 			}
-			if test.contexts == 1 && string(r.Context[0].Value) != "799999" {
+			if test.contexts == 1 && string(r.Context[0].Value) != "199999" {
 				t.Errorf("the last of equal keys must count, got %s", r.Context[0].Value)
 			}
 		})
@@ -218,7 +220,7 @@ func TestManyContextEntriesKeepOrderAndLastValue(t *testing.T) {
 		t.Fatalf("%d entries, error %v, want 100", len(r.Context), err)
 	}
 	for i, entry := range r.Context {
-		if want := fmt.Sprintf(`"1/%d"`, i); entry.Key != fmt.Sprint(i) || string(entry.Value) != want {
+		if want := fmt.Sprintf(`"1/%d"`, i); entry.Key != strconv.Itoa(i) || string(entry.Value) != want {
 			t.Errorf("entry %d is %s = %s, want %s", i, entry.Key, entry.Value, want)
 		}
 	}

@@ -3,6 +3,7 @@ package wire_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -142,10 +143,7 @@ func checkReply(t *testing.T, f *fixture) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]json.RawMessage{}
-	for key, value := range f.Decoded {
-		want[key] = value
-	}
+	want := maps.Clone(f.Decoded)
 	got := map[string]json.RawMessage{
 		"result": json.RawMessage(r.Result), "_msg_id": json.RawMessage(r.MsgID), "_unique_id": quoted(r.UniqueID),
 		"ending": json.RawMessage(map[bool]string{true: "true", false: "false"}[r.Ending]),

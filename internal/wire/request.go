@@ -2,7 +2,6 @@ package wire
 
 import (
 	"bytes"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -250,9 +249,9 @@ func (r *Request) checkMembers(method Value) {
 	case method == nil:
 		r.Fault = "the message has no method"
 	case !isText:
-		r.Fault = fmt.Sprintf("method must be a string, not %s", kind(method))
+		r.Fault = "method must be a string, not " + kind(method)
 	case r.Args != nil && r.Args[0] != '{':
-		r.Fault = fmt.Sprintf("args must be an object, not %s", kind(r.Args))
+		r.Fault = "args must be an object, not " + kind(r.Args)
 	}
 }
 
