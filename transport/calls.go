@@ -94,18 +94,19 @@ func (p *PendingCall) deliver(reply *Reply) {
 		select {
 		case p.replies <- reply:
 			return
-		case old := <-p.replies: // a heartbeat or the first half of an old-style reply that nobody took yet
-			merge(reply, old)
+		case earlier := <-p.replies: // a heartbeat or the first half of an old-style reply that nobody took yet
+			join(reply, earlier)
 		}
 	}
 }
 
-// merge carries the result of an old-style reply (first a message with the result, then one that ends the
-// call) over to the message that ends it.
-func merge(reply, earlier *Reply) {
-	if reply.Failure == nil && reply.Result.Null() {
+// join carries the result of an old-style reply (first a message with the result, then one that ends the
+// call) over to the message that ends it. It returns reply; earlier may be nil.
+func join(reply, earlier *Reply) *Reply {
+	if earlier != nil && reply.Failure == nil && reply.Result.Null() {
 		reply.Result, reply.Failure = earlier.Result, earlier.Failure
 	}
+	return reply
 }
 
 // Fail ends the call with err, unless it has ended.
@@ -124,7 +125,8 @@ func (p *PendingCall) Abandon() {
 }
 
 // Wait waits for the end of the call: its reply, a failure to send it, the end of ctx or, with monitoring, a
-// heartbeat that does not come. Heartbeats restart the monitor's time, never that of ctx.
+// heartbeat that does not come. Heartbeats restart the monitor's time, never that of ctx. A reply that is there
+// wins over everything else: the method has run.
 func (p *PendingCall) Wait(ctx context.Context) (*Reply, error) {
 	defer p.Abandon()
 	var silence <-chan time.Time
@@ -136,25 +138,33 @@ func (p *PendingCall) Wait(ctx context.Context) (*Reply, error) {
 	}
 	var earlier *Reply
 	for {
+		var err error
 		select {
 		case reply := <-p.replies:
-			if earlier != nil {
-				merge(reply, earlier)
-			}
-			if reply.Ending {
+			if earlier = join(reply, earlier); reply.Ending {
 				return reply, nil
 			}
-			earlier = reply
 			if timer != nil {
 				timer.Reset(p.monitor)
 			}
-		case err := <-p.failed:
-			return nil, err
+			continue
+		case err = <-p.failed:
 		case <-silence:
-			return nil, fmt.Errorf("%w within %s for message %s", ErrMonitorTimeout, p.monitor, p.id)
+			if len(p.replies) > 0 { // a sign of life, which lay there while nobody looked
+				continue
+			}
+			err = fmt.Errorf("%w within %s for message %s", ErrMonitorTimeout, p.monitor, p.id)
 		case <-ctx.Done():
-			return nil, WaitError(ctx, p.id)
+			err = WaitError(ctx, p.id)
 		}
+		select {
+		case reply := <-p.replies:
+			if join(reply, earlier); reply.Ending {
+				return reply, nil
+			}
+		default:
+		}
+		return nil, err
 	}
 }
 

@@ -64,8 +64,8 @@ func ParseURL(text string) (*URL, error) {
 func invalidURL(reason string) error { return fmt.Errorf("%w: %s", ErrInvalidURL, reason) }
 
 func validScheme(s string) bool {
-	for i, c := range []byte(strings.ToLower(s)) {
-		letter := c >= 'a' && c <= 'z'
+	for i, c := range []byte(s) {
+		letter := c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
 		if !letter && (i == 0 || !strings.ContainsRune("0123456789+-.", rune(c))) {
 			return false
 		}
@@ -164,24 +164,29 @@ func unescape(s string) string {
 // bareIPv6 tells an address like ::1 from a name with a port; releases from 16.1 on accept it.
 func bareIPv6(s string) bool {
 	addr, err := netip.ParseAddr(s)
-	return err == nil && addr.Is6()
+	return err == nil && addr.Is6() && !strings.Contains(s, "]") // which a zone may have, but not within brackets
 }
+
+// hidden stands for a password.
+const hidden = "***"
 
 // String prints the URL with *** in place of every password and of option values that hold one.
 func (u *URL) String() string {
 	var b strings.Builder
 	b.WriteString(u.Driver)
 	b.WriteString("://")
-	for i, h := range u.Hosts {
-		if i > 0 {
-			b.WriteByte(',')
+	separator := ""
+	for _, h := range u.Hosts {
+		if text := h.String(); text != "" {
+			b.WriteString(separator + text)
+			separator = ","
 		}
-		b.WriteString(h.String())
 	}
 	b.WriteByte('/')
 	virtualHost := u.VirtualHost
 	if at := strings.LastIndexByte(virtualHost, '@'); at >= 0 { // the rest of a password with a bare slash in it
-		virtualHost = "***" + virtualHost[at:]
+		b.WriteString(hidden)
+		virtualHost = virtualHost[at:]
 	}
 	b.WriteString(strings.ReplaceAll(url.PathEscape(virtualHost), "%2F", "/"))
 	keys := make([]string, 0, len(u.Query))
@@ -191,11 +196,11 @@ func (u *URL) String() string {
 	sort.Strings(keys)
 	for i, key := range keys {
 		b.WriteByte("?&"[min(i, 1)])
-		value := u.Query[key]
+		value := url.QueryEscape(u.Query[key])
 		if strings.Contains(strings.ToLower(key), "password") {
-			value = "***"
+			value = hidden
 		}
-		b.WriteString(url.QueryEscape(key) + "=" + url.QueryEscape(value))
+		b.WriteString(url.QueryEscape(key) + "=" + value)
 	}
 	return b.String()
 }
@@ -204,13 +209,13 @@ func (u *URL) String() string {
 func (h Host) String() string {
 	var b strings.Builder
 	if h.User != "" || h.Password != "" {
-		b.WriteString(url.QueryEscape(h.User))
+		b.WriteString(strings.ReplaceAll(url.QueryEscape(h.User), "+", "%20")) // a + is read as itself
 		if h.Password != "" {
-			b.WriteString(":***")
+			b.WriteString(":" + hidden)
 		}
 		b.WriteByte('@')
 	}
-	if strings.Contains(h.Name, ":") {
+	if strings.Contains(h.Name, ":") || strings.HasPrefix(h.Name, "[") {
 		b.WriteString("[" + h.Name + "]")
 	} else {
 		b.WriteString(h.Name)

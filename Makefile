@@ -1,0 +1,81 @@
+# Everything here needs Go, git and make; scripts/test-env.sh sees to the rest.
+
+# Time for each fuzz target, least coverage in per cent, words for the scheduler.
+FUZZTIME  ?= 20s
+COVER_MIN ?= 85
+ARGS      ?= demo
+
+TOOL        = go tool -modfile=tools/go.mod
+WITH_BROKER = scripts/test-env.sh
+
+# Packages with tests that need a broker; packages that are programs.
+INTEGRATION = $(shell grep -rl --include='*_test.go' '^//go:build integration' . | sed 's|/[^/]*$$||' | sort -u)
+PROGRAMS    = /(cmd|bench|examples)/
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: build
+build: ## compile everything, commands into bin/
+	go build ./...
+	go build -o bin/ ./cmd/...
+
+.PHONY: test
+test: ## vet, unit tests and integration tests, all with the race detector
+	$(WITH_BROKER) $(MAKE) --no-print-directory vet race integration
+
+.PHONY: vet
+vet:
+	go vet -tags integration ./...
+
+.PHONY: race
+race: ## unit tests with the race detector
+	go test -race -timeout 5m ./...
+
+.PHONY: integration
+integration: ## tests against a real RabbitMQ and Python peers, which it gets by itself
+	$(WITH_BROKER) go test -race -tags integration -count 1 -p 1 -timeout 9m $(INTEGRATION)
+
+.PHONY: cover
+cover: ## statement coverage of unit and integration tests together; fails under COVER_MIN
+	$(WITH_BROKER) go test -tags integration -count 1 -p 1 -timeout 9m \
+		-covermode atomic -coverpkg ./... -coverprofile coverage.all ./...
+	@grep -vE '$(PROGRAMS)' coverage.all >coverage.out
+	@go tool cover -func coverage.out | awk -v min=$(COVER_MIN) \
+		'/^total:/ { print "coverage: " $$3 " of statements, wanted " min "%"; exit $$3 + 0 < min }'
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for FUZZTIME
+	@scripts/fuzz.sh $(FUZZTIME)
+
+.PHONY: bench
+bench: ## benchmarks side by side, with a real RabbitMQ
+	$(WITH_BROKER) go run ./bench $(BENCH_ARGS)
+
+.PHONY: lint
+lint: ## linters, format, import directions, go.mod
+	go mod tidy -diff
+	$(TOOL) golangci-lint run --allow-parallel-runners ./...
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run; else echo "no shellcheck here: scripts not checked"; fi
+
+.PHONY: tidy
+tidy: ## bring go.mod and the formatting in order
+	go mod tidy
+	cd tools && go mod tidy
+	$(TOOL) golangci-lint fmt
+
+.PHONY: run demo
+run: ## go run ./cmd/scheduler demo (or ARGS="...")
+	go run ./cmd/scheduler $(ARGS)
+
+demo: run ## the same
+
+.PHONY: compose-up
+compose-up: ## RabbitMQ and two scheduler workers in containers
+	CGO_ENABLED=0 GOOS=linux go build -trimpath -o bin/scheduler ./cmd/scheduler
+	scripts/compose.sh up --build -d
+
+.PHONY: compose-down
+compose-down: ## stop and remove them
+	scripts/compose.sh down --volumes --remove-orphans

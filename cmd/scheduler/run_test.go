@@ -1,0 +1,239 @@
+package main
+
+import (
+	"context"
+	"os"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// command runs one command line to its end.
+func command(t *testing.T, signals <-chan os.Signal, args ...string) (status int, stdout, stderr string) {
+	t.Helper()
+	var out, errs transcript
+	status = run(t.Context(), args, &out, &errs, signals)
+	return status, out.String(), errs.String()
+}
+
+func TestWrongCommandLinesAreRefusedInOneLine(t *testing.T) {
+	t.Parallel()
+	empty := writeFile(t, "")
+	notJSON := writeFile(t, "hosts: [cmp-a]\n")
+	noUUID := writeFile(t, `[{"service_host": "cmp-a", "vcpus": 1, "memory_mb": 1, "disk_gb": 1}]`)
+	serve := func(args ...string) []string {
+		return append([]string{"serve", "--transport-url", "memory://"}, args...)
+	}
+	for _, c := range []struct {
+		want string
+		args []string
+	}{
+		{`unknown command "conduct": want demo, serve or version`, []string{"conduct"}},
+		{`unknown command: want demo, serve or version`, []string{"rabbit://guest:s3cret@host/"}},
+		{`--conduct: unknown flag`, []string{"--conduct"}},
+		{`want flags only, got 1 other arguments`, []string{"version", "s3cret"}},
+
+		{`--transport-url: missing`, []string{"serve"}},
+		{`--transport-url: missing`, []string{"serve", "--transport-url", ""}},
+		{`--transport-url: needs a value`, []string{"serve", "--transport-url"}},
+		{`--transport-url: invalid transport URL: the scheme is missing (want driver://...)`, []string{"serve", "--transport-url", "s3cret"}},
+		{`--transport-url: invalid transport URL: unknown driver "zmq" (want rabbit or memory)`, []string{"serve", "--transport-url", "zmq://guest:s3cret@host/"}},
+		{
+			`--transport-url: invalid transport URL: host 1: the port is no number from 0 to 65535`,
+			[]string{"serve", "--transport-url", "rabbit://guest:s3cret@host:http/"},
+		},
+		{
+			`--transport-url: invalid transport URL: unknown option "heartbeat"`,
+			[]string{"serve", "--transport-url", "rabbit://guest:s3cret@host/?heartbeat=1"},
+		},
+		{
+			`--transport-url: there is an @ among the options: a ? in a user name or password is written %3F`,
+			[]string{"serve", "--transport-url", "rabbit://guest:12?s3cret=s3cret@host/"},
+		},
+		{`--control-exchange: want a name, got an empty one`, serve("--control-exchange", "")},
+		{`--topic: want a name, got an empty one`, serve("--topic", "")},
+		{`--host: want a name, got an empty one`, serve("--host=")},
+		{`--hosts: hosts file: open no/such/file: no such file or directory`, serve("--hosts", "no/such/file")},
+		{`--hosts: hosts file: read .: is a directory`, serve("--hosts", ".")},
+		{`--hosts: hosts file ` + empty + `: empty`, serve("--hosts", empty)},
+		{`--hosts: hosts file ` + notJSON + `: not JSON: invalid character 'h' looking for beginning of value`, serve("--hosts", notJSON)},
+		{`--hosts: hosts file ` + noUUID + `: entry 1 ("cmp-a"): compute_node_uuid: missing`, serve("--hosts", noUUID)},
+		{`--executor: unknown executor "fibers": want blocking, threading or pool`, serve("--executor", "fibers")},
+		{`--executor-thread-pool-size: want 0 to 32767, got -1`, serve("--executor-thread-pool-size", "-1")},
+		{`--executor-thread-pool-size: want 0 to 32767, got 32768`, serve("--executor-thread-pool-size=32768")},
+		{`--executor-thread-pool-size: want a whole number`, serve("--executor-thread-pool-size", "s3cret")},
+		{`--log-level: want error, warn, info, debug or trace`, serve("--log-level", "s3cret")},
+		{`--no-such-flag: unknown flag`, serve("--no-such-flag=s3cret")},
+		{`unknown flag`, serve("--S3cret")},
+		{`unknown flag`, serve("--no\nsuch\nflag")},
+		{`-t: unknown flag: all begin with two dashes`, serve("-transport-url", "s3cret")},
+		{`a flag is malformed`, serve("--=s3cret")},
+		{`want flags only, got 2 other arguments`, serve("rabbit://guest:s3cret@host/", "s3cret")},
+
+		{`--workers: want 1 to 100, got 0`, []string{"demo", "--workers", "0"}},
+		{`--workers: want 1 to 100, got 101`, []string{"demo", "--workers", "101"}},
+		{`--hosts: want 1 to 1000, got -1`, []string{"demo", "--hosts", "-1"}},
+		{`--hosts: want a whole number`, []string{"demo", "--hosts", "hosts.json"}},
+		{`--calls: want 1 to 1000000, got 0`, []string{"demo", "--calls", "0"}},
+		{`--concurrency: want 1 to 10000, got 0`, []string{"demo", "--concurrency", "0"}},
+		{
+			`--transport-url: invalid transport URL: unknown driver "amqps" (want rabbit or memory)`,
+			[]string{"demo", "--transport-url", "amqps://guest:s3cret@host/"},
+		},
+		{
+			`--transport-url: there is an @ among the options: a ? in a user name or password is written %3F`,
+			[]string{"demo", "--transport-url", "rabbit://guest:12?s3cret@host/"},
+		},
+		{`want flags only, got 1 other arguments`, []string{"demo", "s3cret"}},
+	} {
+		t.Run(strings.Join(c.args, " "), func(t *testing.T) {
+			t.Parallel()
+			status, stdout, stderr := command(t, nil, c.args...)
+			if want := "scheduler: " + c.want + "\n"; stderr != want {
+				t.Errorf("standard error = %q\nwant             %q", stderr, want)
+			}
+			if status != exitUsage || stdout != "" {
+				t.Errorf("exit status = %d with standard output %q, want 2 with none", status, stdout)
+			}
+		})
+	}
+}
+
+func writeFile(t *testing.T, text string) string {
+	t.Helper()
+	path := t.TempDir() + "/hosts.json"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestHelpGoesToStandardOutputAndFitsTheScreen(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args []string
+		want []string
+	}{
+		{nil, []string{"demo", "serve", "version"}},
+		{[]string{"--help"}, []string{"demo", "serve", "version"}},
+		{[]string{"help", "serve"}, []string{"second signal", "status 1", "READY", "--executor-thread-pool-size", `default "nova"`}},
+		{[]string{"serve", "--help"}, []string{"second signal", "status 1", "READY"}},
+		{[]string{"demo", "--help"}, []string{"130", "default 20000", "default 64"}},
+	} {
+		status, stdout, stderr := command(t, nil, c.args...)
+		if status != 0 || stderr != "" {
+			t.Errorf("%q: exit status = %d with standard error %q, want 0 with none", c.args, status, stderr)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(stdout, want) {
+				t.Errorf("%q: the help lacks %q:\n%s", c.args, want, stdout)
+			}
+		}
+		for line := range strings.Lines(stdout) {
+			if len(line) > 81 {
+				t.Errorf("%q: a line of the help is wider than 80 columns: %s", c.args, line)
+			}
+		}
+	}
+}
+
+// TestServeInThisProcess is here for its coverage: that a process obeys real signals is tested below.
+func TestServeInThisProcess(t *testing.T) {
+	t.Parallel()
+	signals := make(chan os.Signal, 1)
+	var stdout, stderr transcript
+	status := make(chan int, 1)
+	go func() {
+		args := []string{"serve", "--transport-url", "memory://", "--executor", "pool", "--executor-thread-pool-size", "2"}
+		status <- run(context.Background(), args, &stdout, &stderr, signals)
+	}()
+	stdout.await(t, "READY\n")
+	signals <- syscall.SIGTERM
+	if got := <-status; got != 0 || stdout.String() != "READY\n" {
+		t.Errorf("exit status = %d with standard output %q, want 0 with READY; standard error:\n%s", got, stdout.String(), stderr.String())
+	}
+}
+
+func TestServeEndsInOrderAtASignal(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+		t.Run(sig.String(), func(t *testing.T) {
+			t.Parallel()
+			c := startChild(t, "main", "serve", "--transport-url", "memory://", "--hosts", "internal/nova/testdata/hosts.json")
+			c.stdout.await(t, "READY\n")
+			c.signal(t, sig)
+			c.end(t, 0)
+			if got := c.stdout.String(); got != "READY\n" {
+				t.Errorf("standard output = %q, want READY alone", got)
+			}
+			for _, want := range []string{"starting", "hosts=4", `transport_url="memory:///"`, "listening", "stopping", "msg=stopped"} {
+				if !strings.Contains(c.stderr.String(), want) {
+					t.Errorf("the log lacks %q:\n%s", want, c.stderr.String())
+				}
+			}
+		})
+	}
+}
+
+// Nothing listens on port 1: the start goes on until the signal.
+func TestServeWaitsForItsBroker(t *testing.T) {
+	t.Parallel()
+	c := startChild(t, "main", "serve", "--transport-url", "rabbit://guest:s3cret@127.0.0.1:1/")
+	c.stderr.await(t, "cannot connect to the broker")
+	c.signal(t, syscall.SIGTERM)
+	c.end(t, 0)
+	c.stderr.await(t, "stopped before the start")
+	if strings.Contains(c.stderr.String(), "s3cret") || c.stdout.String() != "" {
+		t.Errorf("standard output = %q, want nothing; want no password in the log:\n%s", c.stdout.String(), c.stderr.String())
+	}
+}
+
+func TestASecondSignalEndsTheProcessAtOnce(t *testing.T) {
+	t.Parallel()
+	c := startChild(t, "stuck")
+	c.stdout.await(t, "READY\n")
+	c.signal(t, syscall.SIGTERM)
+	c.stdout.await(t, "STOPPING\n")
+	c.signal(t, os.Interrupt)
+	c.end(t, 1)
+	if got, want := c.stderr.String(), "scheduler: stopped at once by a second signal\n"; got != want {
+		t.Errorf("standard error = %q, want %q", got, want)
+	}
+}
+
+func TestASecondSignalIsNotWaitedFor(t *testing.T) {
+	t.Parallel()
+	signals := make(chan os.Signal, 2)
+	signals <- os.Interrupt
+	signals <- os.Interrupt
+	release, released := make(chan struct{}), make(chan struct{})
+	var stderr transcript
+	status := supervise(t.Context(), &stderr, signals, func(context.Context) int {
+		defer close(released)
+		<-release
+		return 0
+	})
+	close(release)
+	<-released
+	if status != 1 || !strings.Contains(stderr.String(), "second signal") {
+		t.Errorf("exit status = %d with %q, want 1 and a word about the second signal", status, stderr.String())
+	}
+}
+
+func TestVersionNamesModuleAndGo(t *testing.T) {
+	t.Parallel()
+	for want, info := range map[string]*debug.BuildInfo{
+		"scheduler v1.2.3 (go1.26.8)":  {GoVersion: "go1.26.8", Main: debug.Module{Version: "v1.2.3"}},
+		"scheduler (devel) (go1.26.8)": {GoVersion: "go1.26.8"},
+		"scheduler (unknown)":          nil,
+	} {
+		if got := versionLine(info, info != nil); got != want {
+			t.Errorf("version = %q, want %q", got, want)
+		}
+	}
+	status, stdout, stderr := command(t, nil, "version")
+	if status != 0 || stderr != "" || !strings.HasPrefix(stdout, "scheduler ") || !strings.Contains(stdout, "(go1.") {
+		t.Errorf("version = %d, %q, %q", status, stdout, stderr)
+	}
+}

@@ -1,0 +1,108 @@
+//go:build integration
+
+package integration_test
+
+import (
+	"errors"
+	"net"
+	"strings"
+	"testing"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/goslo/goslo/integration/broker"
+	"github.com/goslo/goslo/transport"
+	"github.com/goslo/goslo/transport/rabbit"
+	"github.com/goslo/goslo/transport/transporttest"
+)
+
+// TestRabbitDriverConforms runs the suite of all drivers against a real broker, on a virtual host of its own.
+func TestRabbitDriverConforms(t *testing.T) {
+	t.Parallel()
+	b := broker.Shared(t)
+	url := b.VHost(t)
+	newDriver := func(tb testing.TB) transport.Driver { tb.Helper(); return openDriver(tb, url) }
+	raw := dial(t, url)
+	features := transporttest.Features{
+		Redelivered: true,
+		RawPublish: func(tb testing.TB, exchange, key, contentType string, body []byte) {
+			tb.Helper()
+			rawPublish(tb, raw, exchange, key, amqp.Publishing{
+				ContentType: contentType, ContentEncoding: "utf-8", DeliveryMode: amqp.Persistent, Body: body,
+			})
+		},
+		Unreachable: func(tb testing.TB) transport.Driver { tb.Helper(); return openDriver(tb, unreachableURL(tb)) },
+	}
+	if !b.CanControl() { // the virtual host is one that others use
+		features.Cleanup = func(tb testing.TB, exchanges, queues []string) { tb.Helper(); remove(tb, raw, exchanges, queues) }
+	}
+	transporttest.Run(t, newDriver, features)
+}
+
+func openDriver(tb testing.TB, url string) *rabbit.Driver {
+	tb.Helper()
+	u, err := transport.ParseURL(url)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	d, err := rabbit.Open(u, rabbit.WithLogger(silent()))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return d
+}
+
+// unreachableURL names a port where nobody listens.
+func unreachableURL(tb testing.TB) string {
+	tb.Helper()
+	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer l.Close()
+	return "rabbit://guest:guest@" + l.Addr().String() + "/"
+}
+
+// rawPublish publishes as given and waits for the broker's confirm.
+func rawPublish(tb testing.TB, conn *amqp.Connection, exchange, key string, message amqp.Publishing) {
+	tb.Helper()
+	ch, err := conn.Channel()
+	if err != nil {
+		tb.Fatalf("open a channel: %v", err)
+	}
+	defer ch.Close()
+	if err := ch.Confirm(false); err != nil {
+		tb.Fatalf("ask for confirms: %v", err)
+	}
+	confirm, err := ch.PublishWithDeferredConfirm(exchange, key, false, false, message)
+	if err != nil {
+		tb.Fatalf("publish: %v", err)
+	}
+	if ok, err := confirm.WaitContext(patient(tb)); err != nil || !ok {
+		tb.Fatalf("publish: confirmed %t, %v", ok, err)
+	}
+}
+
+// remove deletes exchanges and queues; those that are gone are no error.
+func remove(tb testing.TB, conn *amqp.Connection, exchanges, queues []string) {
+	tb.Helper()
+	each := func(names []string, f func(ch *amqp.Channel, name string) error) {
+		for _, name := range names {
+			ch, err := conn.Channel()
+			if err != nil {
+				tb.Errorf("open a channel: %v", err)
+				return
+			}
+			var refused *amqp.Error
+			if err := f(ch, name); err != nil && (!errors.As(err, &refused) || refused.Code != amqp.NotFound) {
+				tb.Errorf("remove %s: %v", strings.TrimSpace(name), err)
+			}
+			_ = ch.Close()
+		}
+	}
+	each(queues, func(ch *amqp.Channel, name string) error {
+		_, err := ch.QueueDelete(name, false, false, false)
+		return err
+	})
+	each(exchanges, func(ch *amqp.Channel, name string) error { return ch.ExchangeDelete(name, false, false) })
+}

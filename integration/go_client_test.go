@@ -1,0 +1,410 @@
+//go:build integration
+
+package integration_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"math/big"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/goslo/goslo/messaging"
+)
+
+// service is a Python process with the servers host1 and host2, and the Go client that calls them.
+type service struct {
+	*bus
+	server *peer
+	party  *party
+	client *messaging.Client
+}
+
+func newService(t *testing.T) *service {
+	t.Helper()
+	b := newBus(t)
+	s := &service{bus: b, server: startServers(t, b), party: join(t, b.url)}
+	s.client = s.party.client(t, b, messaging.WithTimeout(patience))
+	return s
+}
+
+// startServers starts the servers host1 and host2 of the topic in one Python process.
+func startServers(t *testing.T, b *bus) *peer {
+	t.Helper()
+	return startPeer(t, "peer_server.py", "--url", b.url, "--exchange", b.exchange, "--topic", b.topic,
+		"--server", "host1", "--server", "host2")
+}
+
+type args map[string]any
+
+// want calls a method of the topic and checks its result.
+func want[Res any](t *testing.T, c *messaging.Client, method string, a args, result Res) {
+	t.Helper()
+	got, err := messaging.Call[Res](t.Context(), c, method, a)
+	if err != nil {
+		t.Fatalf("call %s: %v", method, err)
+	}
+	if diff := cmp.Diff(result, got, cmp.Comparer(func(a, b *big.Int) bool { return a.Cmp(b) == 0 })); diff != "" {
+		t.Errorf("result of %s (-want +got):\n%s", method, clip(diff))
+	}
+}
+
+// describe checks the type and repr that an argument has in Python.
+func (s *service) describe(t *testing.T, value any, kind, repr string) {
+	t.Helper()
+	want(t, s.client, "describe", args{"value": value}, []string{kind, repr})
+}
+
+// wantRemote calls a method that must fail by that class.
+func wantRemote(t *testing.T, c *messaging.Client, method string, a args, module, class, message string) *messaging.RemoteError {
+	t.Helper()
+	err := c.Call(t.Context(), method, a, nil)
+	var remote *messaging.RemoteError
+	if !errors.As(err, &remote) {
+		t.Fatalf("call %s = %v, want a RemoteError", method, err)
+	}
+	if remote.Module != module || remote.Class != class || remote.Message != message {
+		t.Errorf("remote error %s.%s: %q, want %s.%s: %q",
+			remote.Module, remote.Class, remote.Message, module, class, message)
+	}
+	if text := strings.Join(remote.Traceback, ""); !strings.Contains(text, class) {
+		t.Errorf("traceback %q does not end in the class", text)
+	}
+	return remote
+}
+
+const dispatcherModule = "oslo_messaging.rpc.dispatcher"
+
+// goClientTests each run against the two Python servers of one service, one after the other.
+var goClientTests = []struct {
+	name string
+	run  func(t *testing.T, s *service)
+}{
+	{"a call gets the method's result", func(t *testing.T, s *service) {
+		want(t, s.client, "echo", args{"a": 1, "b": "two"}, map[string]any{"a": json.Number("1"), "b": "two"})
+	}},
+	{"a call without arguments gets a result", func(t *testing.T, s *service) {
+		want(t, s.client, "echo", nil, map[string]any{})
+	}},
+	{"a struct gives the keyword arguments", func(t *testing.T, s *service) {
+		type named struct {
+			Name string `json:"name"`
+		}
+		got, err := messaging.Call[string](t.Context(), s.client, "required", named{"ß"})
+		if err != nil || got != "ß" {
+			t.Errorf("Call = %q, %v, want ß", got, err)
+		}
+	}},
+	{"a method that returns nothing gives nil", func(t *testing.T, s *service) {
+		want[any](t, s.client, "nothing", nil, nil)
+	}},
+	{"a result that nobody wants is dropped", func(t *testing.T, s *service) {
+		if err := s.client.Call(t.Context(), "echo", args{"v": 1}, nil); err != nil {
+			t.Error(err)
+		}
+	}},
+	{"nil arrives as None", func(t *testing.T, s *service) {
+		s.describe(t, nil, "NoneType", "None")
+	}},
+	{"unicode arrives", func(t *testing.T, s *service) {
+		s.describe(t, "ß 日本 😀 \x00 \u2028 \"\\'", "str", `'ß 日本 😀 \x00 \u2028 "\\\''`)
+	}},
+	{"unicode comes back", func(t *testing.T, s *service) {
+		const text = "ß 日本 😀 \x00 \u2028 \"\\'"
+		want(t, s.client, "echo", args{text: text}, map[string]string{text: text})
+	}},
+	{"an integer of 71 bits arrives", func(t *testing.T, s *service) {
+		s.describe(t, new(big.Int).Lsh(big.NewInt(1), 70), "int", "1180591620717411303424")
+	}},
+	{"an integer of 71 bits comes back", func(t *testing.T, s *service) {
+		want(t, s.client, "constant", args{"code": "-2**70"}, new(big.Int).Neg(new(big.Int).Lsh(big.NewInt(1), 70)))
+	}},
+	{"1.0 arrives as a float", func(t *testing.T, s *service) {
+		s.describe(t, 1.0, "float", "1.0")
+	}},
+	{"1.0 comes back as a float and 1 as an integer", func(t *testing.T, s *service) {
+		want(t, s.client, "constant", args{"code": "[1.0, 1]"}, []any{json.Number("1.0"), json.Number("1")})
+	}},
+	{"floats keep their digits", func(t *testing.T, s *service) {
+		s.describe(t, []float64{0.1, 1e-7, 1e16, math.MaxFloat64, 5e-324}, "list",
+			"[0.1, 1e-07, 1e+16, 1.7976931348623157e+308, 5e-324]")
+	}},
+	{"NaN and infinities arrive", func(t *testing.T, s *service) {
+		s.describe(t, []float64{math.NaN(), math.Inf(1), math.Inf(-1)}, "list", "[nan, inf, -inf]")
+	}},
+	{"NaN comes back", func(t *testing.T, s *service) {
+		got, err := messaging.Call[float64](t.Context(), s.client, "constant", args{"code": "float('nan')"})
+		if err != nil || !math.IsNaN(got) {
+			t.Errorf("Call = %v, %v, want NaN", got, err)
+		}
+	}},
+	{"booleans arrive as booleans", func(t *testing.T, s *service) {
+		s.describe(t, []any{true, false, 1, 0}, "list", "[True, False, 1, 0]")
+	}},
+	{"nested and empty values arrive", func(t *testing.T, s *service) {
+		s.describe(t, map[string]any{"a": []any{args{}, []any{}, "", args{"b": []any{[]any{nil}}}}}, "dict",
+			"{'a': [{}, [], '', {'b': [[None]]}]}")
+	}},
+	{"nil slices and maps arrive empty", func(t *testing.T, s *service) {
+		s.describe(t, []any{[]string(nil), map[string]int(nil), (*int)(nil)}, "list", "[[], {}, None]")
+	}},
+	{"a time arrives as oslo writes it", func(t *testing.T, s *service) {
+		s.describe(t, time.Date(2024, 2, 29, 3, 4, 5, 60_000, time.UTC), "str", "'2024-02-29T03:04:05.000060'")
+	}},
+	{"a datetime comes back as a time", func(t *testing.T, s *service) {
+		want(t, s.client, "constant", args{"code": "__import__('datetime').datetime(2024, 2, 29, 3, 4, 5, 60)"},
+			time.Date(2024, 2, 29, 3, 4, 5, 60_000, time.UTC))
+	}},
+	{"a mebibyte arrives", func(t *testing.T, s *service) {
+		want(t, s.client, "size", args{"blob": strings.Repeat("x", 1<<20)}, 1<<20)
+	}},
+	{"a mebibyte comes back", func(t *testing.T, s *service) {
+		got, err := messaging.Call[string](t.Context(), s.client, "blob", args{"size": 1 << 20})
+		if err != nil || got != strings.Repeat("x", 1<<20) {
+			t.Errorf("Call = %d bytes, %v, want %d", len(got), err, 1<<20)
+		}
+	}},
+	{"200 calls at once each get their own answer", func(t *testing.T, s *service) {
+		var calls sync.WaitGroup
+		for n := range 200 {
+			calls.Go(func() {
+				got, err := messaging.Call[map[string]int](t.Context(), s.client, "echo", args{"number": n})
+				if err != nil || got["number"] != n {
+					t.Errorf("call %d = %v, %v", n, got, err)
+				}
+			})
+		}
+		calls.Wait()
+	}},
+	{"a cast runs the method", func(t *testing.T, s *service) {
+		if err := s.client.Cast(patient(t), "note", args{"v": []any{1, "ß"}}); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(map[string]any{"v": []any{1.0, "ß"}}, receive(t, s.server.notes).Args); diff != "" {
+			t.Errorf("arguments (-want +got):\n%s", diff)
+		}
+		receiveNothing(t, s.server.notes)
+	}},
+	{"a fanout runs the method on every server", func(t *testing.T, s *service) {
+		if err := s.client.Fanout(patient(t), "note", nil); err != nil {
+			t.Fatal(err)
+		}
+		got := []string{receive(t, s.server.notes).Server, receive(t, s.server.notes).Server}
+		slices.Sort(got)
+		if !slices.Equal(got, []string{"host1", "host2"}) {
+			t.Errorf("the servers %v ran the method, want each once", got)
+		}
+		receiveNothing(t, s.server.notes)
+	}},
+	{"a call to one server is answered by that one", func(t *testing.T, s *service) {
+		for _, server := range []string{"host1", "host2", "host1", "host1"} {
+			want(t, s.client.Prepare(messaging.ToServer(server)), "who", nil, server)
+		}
+	}},
+	{"a cast to one server runs on that one", func(t *testing.T, s *service) {
+		for range 2 {
+			if err := s.client.Prepare(messaging.ToServer("host2")).Cast(patient(t), "note", nil); err != nil {
+				t.Fatal(err)
+			}
+			if got := receive(t, s.server.notes).Server; got != "host2" {
+				t.Errorf("server %s ran the method, want host2", got)
+			}
+		}
+		receiveNothing(t, s.server.notes)
+	}},
+	{"a failure of a builtin class keeps its class", func(t *testing.T, s *service) {
+		wantRemote(t, s.client, "fail", args{"kind": "builtin"}, "builtins", "ValueError", "no such thing: ß")
+	}},
+	{"a failure with kwargs keeps them", func(t *testing.T, s *service) {
+		e := wantRemote(t, s.client, "fail", args{"kind": "quota"}, "peer_errors", "QuotaExceeded", "No cores left: 20 used.")
+		if diff := cmp.Diff(map[string]any{"resource": "cores", "used": json.Number("20")}, e.Kwargs); diff != "" {
+			t.Errorf("kwargs (-want +got):\n%s", diff)
+		}
+		if diff := cmp.Diff([]any{"No cores left: 20 used."}, e.Args); diff != "" {
+			t.Errorf("args (-want +got):\n%s", diff)
+		}
+	}},
+	{"a failure of any module keeps its names", func(t *testing.T, s *service) {
+		wantRemote(t, s.client, "fail", args{"kind": "unlisted"}, "unlisted_errors", "Unlisted", "nobody knows me")
+	}},
+	{"an expected failure keeps its class", func(t *testing.T, s *service) {
+		wantRemote(t, s.client, "fail_expected", nil, "builtins", "LookupError", "as expected")
+	}},
+	{"a chained failure is its outer one", func(t *testing.T, s *service) {
+		wantRemote(t, s.client, "fail", args{"kind": "chained"}, "builtins", "RuntimeError", "outer")
+	}},
+	{"an unknown method is NoSuchMethod", func(t *testing.T, s *service) {
+		wantRemote(t, s.client, "no_such", nil, dispatcherModule, "NoSuchMethod", "Endpoint does not support RPC method no_such")
+	}},
+	{"a private method is NoSuchMethod", func(t *testing.T, s *service) {
+		wantRemote(t, s.client, "_echo", nil, dispatcherModule, "NoSuchMethod", "Endpoint does not support RPC method _echo")
+	}},
+	{"a lower minor version is served", func(t *testing.T, s *service) {
+		want[any](t, s.client.Prepare(messaging.ToVersion("1.2")), "nothing", nil, nil)
+	}},
+	{"a higher minor version is unsupported", func(t *testing.T, s *service) {
+		wantRemote(t, s.client.Prepare(messaging.ToVersion("1.4")), "who", nil, dispatcherModule, "UnsupportedVersion",
+			"Endpoint does not support RPC version 1.4. Attempted method: who")
+	}},
+	{"a namespace with its version is served", func(t *testing.T, s *service) {
+		c := s.client.Prepare(messaging.ToNamespace("compute"), messaging.ToVersion("2.1"))
+		want(t, c, "interface", nil, "compute 2.3")
+	}},
+	{"a namespace without its version is unsupported", func(t *testing.T, s *service) {
+		wantRemote(t, s.client.Prepare(messaging.ToNamespace("compute")), "interface", nil, dispatcherModule, "UnsupportedVersion",
+			"Endpoint does not support RPC version 1.0. Attempted method: interface")
+	}},
+	{"an unknown namespace is unsupported", func(t *testing.T, s *service) {
+		wantRemote(t, s.client.Prepare(messaging.ToNamespace("storage")), "who", nil, dispatcherModule, "UnsupportedVersion",
+			"Endpoint does not support RPC version 1.0. Attempted method: who")
+	}},
+	{"a version above the cap is not sent", func(t *testing.T, s *service) {
+		c := s.client.Prepare(messaging.WithVersionCap("1.1"), messaging.ToVersion("1.2"))
+		var capped *messaging.VersionCapError
+		if err := c.Cast(patient(t), "note", nil); !errors.As(err, &capped) {
+			t.Errorf("Cast = %v, want a VersionCapError", err)
+		}
+		receiveNothing(t, s.server.notes)
+	}},
+	{"an argument too many is a TypeError", func(t *testing.T, s *service) {
+		err := s.client.Call(t.Context(), "required", args{"name": "x", "more": 1}, nil)
+		var remote *messaging.RemoteError
+		if !errors.As(err, &remote) || remote.Class != "TypeError" {
+			t.Errorf("Call = %v, want a TypeError", err)
+		}
+	}},
+	{"the request context arrives", func(t *testing.T, s *service) {
+		sent := messaging.RequestContext{
+			"user": "ß日本", "roles": []any{"admin", "член"}, "is_admin": true, "quota": nil,
+			"nested": map[string]any{"a": []any{map[string]any{"b": json.Number("1.5")}}, "": ""},
+		}
+		got, err := messaging.Call[map[string]any](messaging.WithRequestContext(patient(t), sent), s.client, "context", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := map[string]any{"client_timeout": nil}
+		for key, value := range sent {
+			seen[key] = value
+		}
+		if diff := cmp.Diff(seen, got); diff != "" {
+			t.Errorf("request context (-sent +seen):\n%s", diff)
+		}
+	}},
+	{"the request context of a cast arrives", func(t *testing.T, s *service) {
+		ctx := messaging.WithRequestContext(patient(t), messaging.RequestContext{"user": "ß"})
+		if err := s.client.Cast(ctx, "note", nil); err != nil {
+			t.Fatal(err)
+		}
+		want := map[string]any{"user": "ß", "client_timeout": nil}
+		if diff := cmp.Diff(want, receive(t, s.server.notes).Context); diff != "" {
+			t.Errorf("request context (-sent +seen):\n%s", diff)
+		}
+	}},
+	{"heartbeats keep a monitored call alive", func(t *testing.T, s *service) {
+		begun := time.Now()
+		want(t, s.client.Prepare(messaging.WithCallMonitor(2*time.Second)), "sleep", args{"seconds": 3.5}, 3.5)
+		if d := time.Since(begun); d < 3500*time.Millisecond || d > 6*time.Second {
+			t.Errorf("the call took %s, want 3.5 s", d)
+		}
+	}},
+	{"the monitor timeout is seen as client_timeout", func(t *testing.T, s *service) {
+		c := s.client.Prepare(messaging.WithCallMonitor(2 * time.Second))
+		want(t, c, "context", nil, map[string]int{"client_timeout": 2})
+	}},
+	// Python's server goes on sending heartbeats after such a failure.
+	{"an unknown method of a monitored call is NoSuchMethod", func(t *testing.T, s *service) {
+		c := s.client.Prepare(messaging.WithCallMonitor(2 * time.Second))
+		wantRemote(t, c, "no_such", nil, dispatcherModule, "NoSuchMethod", "Endpoint does not support RPC method no_such")
+		unwaited := s.party.driver.Stats().RepliesUnwaited
+		eventually(t, "a heartbeat for a call that has ended", func() bool {
+			return s.party.driver.Stats().RepliesUnwaited > unwaited
+		})
+		want(t, s.client, "echo", nil, map[string]any{})
+	}},
+	{"a call that takes too long is a timeout", func(t *testing.T, s *service) {
+		ctx, cancel := context.WithTimeout(t.Context(), 800*time.Millisecond)
+		defer cancel()
+		err := s.client.Call(ctx, "sleep", args{"seconds": 2}, nil)
+		if !errors.Is(err, messaging.ErrTimeout) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Call = %v, want ErrTimeout and DeadlineExceeded", err)
+		}
+		want(t, s.client, "echo", nil, map[string]any{}) // the answer that comes late is for nobody
+	}},
+	{"a call that nobody answers is a timeout", func(t *testing.T, s *service) {
+		c := s.client.Prepare(messaging.ToServer("nobody"), messaging.WithTimeout(800*time.Millisecond))
+		begun := time.Now()
+		if err := c.Call(t.Context(), "who", nil, nil); !errors.Is(err, messaging.ErrTimeout) {
+			t.Errorf("Call = %v, want ErrTimeout", err)
+		}
+		if d := time.Since(begun); d < 700*time.Millisecond || d > 3*time.Second {
+			t.Errorf("Call ended after %s, want 0.8 s", d)
+		}
+	}},
+	{"a call can be cancelled", func(t *testing.T, s *service) {
+		ctx, cancel := context.WithCancel(patient(t))
+		time.AfterFunc(moment, cancel)
+		err := s.client.Call(ctx, "sleep", args{"seconds": 1}, nil)
+		if !errors.Is(err, context.Canceled) || errors.Is(err, messaging.ErrTimeout) {
+			t.Errorf("Call = %v, want Canceled alone", err)
+		}
+	}},
+	{"a mandatory call that nobody answers is undeliverable", func(t *testing.T, s *service) {
+		c := s.client.Prepare(messaging.ToServer("nobody"), messaging.WithMandatory())
+		begun := time.Now()
+		if err := c.Call(t.Context(), "who", nil, nil); !errors.Is(err, messaging.ErrUndeliverable) {
+			t.Errorf("Call = %v, want ErrUndeliverable", err)
+		}
+		if d := time.Since(begun); d > 5*time.Second {
+			t.Errorf("Call ended after %s, want at once", d)
+		}
+		if err := c.Cast(patient(t), "note", nil); !errors.Is(err, messaging.ErrUndeliverable) {
+			t.Errorf("Cast = %v, want ErrUndeliverable", err)
+		}
+	}},
+	{"a mandatory call that somebody answers succeeds", func(t *testing.T, s *service) {
+		want(t, s.client.Prepare(messaging.ToServer("host1"), messaging.WithMandatory()), "who", nil, "host1")
+	}},
+	{"a call cannot fan out", func(t *testing.T, s *service) {
+		to := s.target("")
+		to.Fanout = true
+		c, err := messaging.NewClient(s.party.Transport, to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var invalid *messaging.InvalidTargetError
+		if err := c.Call(t.Context(), "echo", nil, nil); !errors.As(err, &invalid) {
+			t.Errorf("Call = %v, want an InvalidTargetError", err)
+		}
+	}},
+	{"fifty casts in a row all arrive", func(t *testing.T, s *service) {
+		c := s.client.Prepare(messaging.ToServer("host1"))
+		for n := range 50 {
+			if err := c.Cast(patient(t), "note", args{"number": n}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		seen := map[string]bool{}
+		for range 50 { // Python runs them on several threads
+			seen[fmt.Sprint(receive(t, s.server.notes).Args["number"])] = true
+		}
+		if len(seen) != 50 {
+			t.Errorf("%d different casts arrived, want 50", len(seen))
+		}
+	}},
+}
+
+func TestGoClientIsServedByPython(t *testing.T) {
+	t.Parallel()
+	s := newService(t)
+	for _, tt := range goClientTests {
+		t.Run(tt.name, func(t *testing.T) { tt.run(t, s) })
+	}
+}

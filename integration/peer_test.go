@@ -1,0 +1,248 @@
+//go:build integration
+
+package integration_test
+
+import (
+	"bufio"
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// installLine gets the Python library where the tests' interpreter looks for it.
+const installLine = "sudo apt-get install -y --no-install-recommends python3-oslo.messaging"
+
+// python is the interpreter. Not the first one of PATH: that one seldom has Debian's packages.
+func python() string { return cmp.Or(os.Getenv("GOSLO_PYTHON"), "/usr/bin/python3") }
+
+var findLibrary = sync.OnceValue(func() error {
+	const script = `import importlib.util as u, sys; sys.exit(u.find_spec("oslo_messaging") is None)`
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	return exec.CommandContext(ctx, python(), "-c", script).Run()
+})
+
+// requirePython skips the test where there is no Python oslo.messaging, or fails it if GOSLO_REQUIRE_BROKER is 1.
+func requirePython(tb testing.TB) {
+	tb.Helper()
+	err := findLibrary()
+	if err == nil {
+		return
+	}
+	reason := fmt.Sprintf("%s has no oslo_messaging (%v); to install it: %s", python(), err, installLine)
+	if os.Getenv("GOSLO_REQUIRE_BROKER") == "1" {
+		tb.Fatal(reason)
+	}
+	tb.Skip(reason)
+}
+
+// peer is a Python process that speaks lines of JSON.
+type peer struct {
+	stdin io.WriteCloser
+	notes chan note
+	ready chan struct{} // closed by the line READY
+	ended chan struct{} // closed when the process is gone
+
+	mu      sync.Mutex // protects what follows
+	last    int
+	waiting map[int]chan outcome
+}
+
+// note is the trace of a cast: method note of a server was run.
+type note struct {
+	Server  string         `json:"server"`
+	Args    map[string]any `json:"args"`
+	Context map[string]any `json:"context"`
+}
+
+// command asks the Python client to send something; see testdata/peer_client.py.
+type command struct {
+	ID        int          `json:"id"`
+	Op        string       `json:"op"`
+	Target    pythonTarget `json:"target"`
+	Method    string       `json:"method"`
+	Args      string       `json:"args,omitempty"` // JSON as Python reads it, NaN and all
+	Context   any          `json:"context,omitempty"`
+	Timeout   float64      `json:"timeout,omitempty"`
+	Monitor   int          `json:"monitor,omitempty"`
+	Mandatory bool         `json:"mandatory,omitempty"`
+	Count     int          `json:"count,omitempty"`
+}
+
+type pythonTarget struct {
+	Exchange  string `json:"exchange"`
+	Topic     string `json:"topic"`
+	Server    string `json:"server,omitempty"`
+	Namespace string `json:"namespace,omitempty"`
+	Version   string `json:"version,omitempty"`
+	Fanout    bool   `json:"fanout,omitempty"`
+}
+
+// outcome is how a command ended: in a result and its repr, which tells 1 from 1.0, or an exception.
+type outcome struct {
+	ID     int        `json:"id"`
+	Result string     `json:"result"` // JSON as Python writes it
+	Repr   string     `json:"repr"`
+	Error  *exception `json:"error"`
+
+	elapsed time.Duration
+}
+
+// exception is what a Python caller gets to see of one.
+type exception struct {
+	Class         string          `json:"class"`
+	Module        string          `json:"module"`
+	Text          string          `json:"text"`
+	Bases         []string        `json:"bases"`
+	Args          []any           `json:"args"`
+	Kwargs        map[string]any  `json:"kwargs"`
+	RemoteClass   string          `json:"remote_class"`
+	RemoteMessage string          `json:"remote_message"`
+	Traceback     json.RawMessage `json:"traceback"`
+}
+
+// startPeer runs a script of testdata until the test ends, and returns when it says READY.
+func startPeer(tb testing.TB, script string, args ...string) *peer {
+	tb.Helper()
+	p := runPeer(tb, script, args...)
+	select {
+	case <-p.ready:
+	case <-p.ended:
+		tb.Fatalf("%s ended before it was ready", script)
+	case <-time.After(2 * patience):
+		tb.Fatalf("%s is not ready", script)
+	}
+	return p
+}
+
+// runPeer is startPeer without the wait.
+func runPeer(tb testing.TB, script string, args ...string) *peer {
+	tb.Helper()
+	requirePython(tb)
+	ctx, cancel := context.WithCancel(context.Background()) // kills it; not the test's own, which ends before Cleanup
+	cmd := exec.CommandContext(ctx, python(), append([]string{script}, args...)...)
+	cmd.Dir = "testdata"
+	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
+	cmd.WaitDelay = time.Second
+	var stderr lockedBuffer
+	cmd.Stderr = &stderr
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		tb.Fatalf("start %s: %v", script, err)
+	}
+	p := &peer{
+		stdin: stdin, notes: make(chan note, 1000), ready: make(chan struct{}), ended: make(chan struct{}),
+		waiting: make(map[int]chan outcome),
+	}
+	go func() { // ends with the process, which Cleanup waits for
+		defer close(p.ended)
+		p.read(stdout)
+		_ = cmd.Wait() // after cancel it is an error by nature, before that nobody waits for its status
+	}()
+	tb.Cleanup(func() {
+		defer cancel()
+		_ = stdin.Close()
+		select {
+		case <-p.ended:
+		case <-time.After(patience):
+			tb.Errorf("%s does not end with its input: killed", script)
+			cancel()
+			<-p.ended
+		}
+		if tb.Failed() {
+			tb.Logf("%s wrote to standard error:\n%s", script, stderr.String())
+		}
+	})
+	return p
+}
+
+func (p *peer) read(stdout io.Reader) {
+	lines := bufio.NewReader(stdout)
+	for {
+		line, err := lines.ReadBytes('\n')
+		if err != nil {
+			return
+		}
+		line = bytes.TrimSpace(line)
+		if string(line) == "READY" {
+			close(p.ready)
+			continue
+		}
+		var said struct {
+			outcome
+			note
+			Event string `json:"event"`
+		}
+		if err := json.Unmarshal(line, &said); err != nil {
+			continue // something that the interpreter prints
+		}
+		if said.Event == "note" {
+			p.notes <- said.note
+			continue
+		}
+		p.mu.Lock()
+		c := p.waiting[said.outcome.ID]
+		delete(p.waiting, said.outcome.ID)
+		p.mu.Unlock()
+		if c != nil {
+			c <- said.outcome
+		}
+	}
+}
+
+// send gives a command to the Python client; its outcome comes on the channel.
+func (p *peer) send(tb testing.TB, cmd command) <-chan outcome {
+	tb.Helper()
+	c := make(chan outcome, 1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last++
+	cmd.ID = p.last
+	p.waiting[cmd.ID] = c
+	line, err := json.Marshal(cmd)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := p.stdin.Write(append(line, '\n')); err != nil {
+		tb.Fatalf("tell the peer: %v", err)
+	}
+	return c
+}
+
+// do is send and the wait for the outcome.
+func (p *peer) do(tb testing.TB, cmd command) outcome {
+	tb.Helper()
+	begun := time.Now()
+	c := p.send(tb, cmd)
+	select {
+	case o := <-c:
+		o.elapsed = time.Since(begun)
+		return o
+	case <-p.ended:
+		tb.Fatalf("the peer ended during %s %s", cmd.Op, cmd.Method)
+	case <-time.After(2 * patience):
+		tb.Fatalf("the peer does not come back from %s %s", cmd.Op, cmd.Method)
+	}
+	return outcome{}
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}

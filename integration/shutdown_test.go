@@ -1,0 +1,228 @@
+//go:build integration
+
+package integration_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/goslo/goslo/messaging"
+)
+
+// manyInstances is how many instances a long selection is for: with their alternates about 13 MiB of reply, and
+// the better part of a second of work.
+const manyInstances = 4000
+
+// hugeHosts writes a file of hosts with room for many instances, named after the worker that knows them.
+func hugeHosts(t *testing.T, worker string) string {
+	t.Helper()
+	hosts := make([]map[string]any, 2000)
+	for i := range hosts {
+		hosts[i] = map[string]any{
+			"service_host": fmt.Sprintf("%s-%d", worker, i), "nodename": fmt.Sprintf("%s-%d.example", worker, i),
+			"compute_node_uuid": fmt.Sprintf("aaaaaaaa-0000-4000-8000-%012d", i),
+			"cell_uuid":         "cccccccc-0000-4000-8000-000000000001",
+			"availability_zone": "az1", "vcpus": 1 << 20, "memory_mb": 1 << 30, "disk_gb": 1 << 20,
+		}
+	}
+	text, err := json.Marshal(hosts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "hosts.json")
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// longSelection is a recorded selection, made to be for many instances, with its own message id.
+func longSelection(t *testing.T) frame {
+	t.Helper()
+	f := readFrameFile(t, "03_select_destinations.json")
+	ids := make([]string, manyInstances)
+	for i := range ids {
+		ids[i] = fmt.Sprintf(`"11111111-1111-4111-8111-%012d"`, i)
+	}
+	before, after, found := strings.Cut(string(f.Body), `"instance_uuids": [`)
+	_, after, closed := strings.Cut(after, "]")
+	if !found || !closed {
+		t.Fatal("the recorded selection has no instance_uuids")
+	}
+	f.Body = json.RawMessage(before + `"instance_uuids": [` + strings.Join(ids, ", ") + "]" + after)
+	id := strings.ReplaceAll(unique("id"), "-", "")
+	return fresh(f.replace(f.request(t).MsgID, id, `"num_instances": 1`, fmt.Sprintf(`"num_instances": %d`, manyInstances)))
+}
+
+// answeredBy tells which worker a reply of a long selection is from: its hosts are named after it.
+func answeredBy(t *testing.T, reply map[string]any) string {
+	t.Helper()
+	if reply["failure"] != nil {
+		t.Fatalf("failure %s", clip(fmt.Sprint(reply["failure"])))
+	}
+	selection := reply["result"].([]any)[0].([]any)[0].(map[string]any)["nova_object.data"].(map[string]any)
+	name, _, _ := strings.Cut(selection["service_host"].(string), "-")
+	return name
+}
+
+// startBusyWorker starts a worker that runs one method at a time, publishes long selections for it, and returns
+// when the first of them runs and the others lie with the worker.
+func startBusyWorker(t *testing.T, r *replay, selections int) (*worker, *tap) {
+	t.Helper()
+	tap := newTap(t, r.url)
+	w := startWorker(t, tap.url, "--control-exchange", r.exchange, "--topic", r.topic, "--host", "first",
+		"--hosts", hugeHosts(t, "first"), "--executor-thread-pool-size", "1")
+	for range selections {
+		r.publish(t, longSelection(t))
+	}
+	eventually(t, "the first selection runs", func() bool { return len(tap.sent("basic.ack")) > 0 })
+	eventually(t, "the worker holds the others", func() bool { return r.left(t) == 0 })
+	return w, tap
+}
+
+// begun counts the messages that were acknowledged: those that a method was run for.
+func begun(tap *tap) int {
+	n := 0
+	for _, m := range tap.sent("basic.ack") {
+		if tag := m.Fields["tag"].(int); m.Fields["multiple"] == true && tag > n {
+			n = tag
+		} else {
+			n++
+		}
+	}
+	return n
+}
+
+func TestStoppedWorkerAnswersWhatItRunsAndLeavesTheRestToAnother(t *testing.T) {
+	t.Parallel()
+	const selections = 4
+	r := newReplay(t, novaBus(t))
+	first, tap := startBusyWorker(t, r, selections)
+	first.signal(t, syscall.SIGTERM)
+	if status := first.status(t); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+	ran := begun(tap)
+	if ran >= selections {
+		t.Fatalf("the worker ran all %d selections before its signal: nothing was left to another", ran)
+	}
+	startWorker(t, r.url, "--control-exchange", r.exchange, "--topic", r.topic, "--host", "second", "--hosts", hugeHosts(t, "second"))
+	from, answered := map[string]int{}, map[any]bool{}
+	for range selections {
+		reply := checkDelivery(t, receive(t, r.replies), "", r.queue, "")
+		if reply["ending"] != true {
+			t.Errorf("a heartbeat, after less than its interval")
+		}
+		answered[reply["_msg_id"]] = true
+		from[answeredBy(t, reply)]++
+	}
+	if from["first"] != ran || from["second"] != selections-ran {
+		t.Errorf("answers by worker: %v; the first one began %d", from, ran)
+	}
+	if len(answered) != selections {
+		t.Errorf("%d different calls were answered, want %d", len(answered), selections)
+	}
+	receiveNothing(t, r.replies)
+	if n := r.left(t); n != 0 {
+		t.Errorf("%d messages are left on the queue", n)
+	}
+}
+
+func TestSecondSignalEndsAWorkerAtOnce(t *testing.T) {
+	t.Parallel()
+	r := newReplay(t, novaBus(t))
+	w, _ := startBusyWorker(t, r, 3)
+	w.signal(t, syscall.SIGTERM)
+	eventually(t, "the worker has seen the first signal", func() bool { return strings.Contains(w.stderr.String(), "stopping") })
+	w.signal(t, syscall.SIGTERM)
+	begun := time.Now()
+	if status := w.status(t); status != 1 {
+		t.Errorf("exit status %d, want 1", status)
+	}
+	if took := time.Since(begun); took > 2*time.Second {
+		t.Errorf("the worker ended %s after the second signal, want at once", took)
+	}
+	eventually(t, "what was not begun is back on the queue", func() bool { return r.left(t) == 2 })
+}
+
+// TestNoCallIsLostWhenOneOfTwoWorkersIsStopped calls without a pause while a worker ends.
+func TestNoCallIsLostWhenOneOfTwoWorkersIsStopped(t *testing.T) {
+	t.Parallel()
+	b := novaBus(t)
+	flags := []string{"--control-exchange", b.exchange, "--topic", b.topic, "--host"}
+	first := startWorker(t, b.url, append(flags, "host1")...)
+	startWorker(t, b.url, append(flags, "host2")...)
+	client := join(t, b.url).client(t, b, messaging.ToNamespace("baseapi"), messaging.WithTimeout(patience))
+
+	var answered atomic.Int64
+	var calling sync.WaitGroup
+	stop := make(chan struct{})
+	for range 8 {
+		calling.Go(func() {
+			for n := 0; ; n++ {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if err := client.Call(t.Context(), "ping", args{"arg": n}, nil); err != nil {
+					t.Errorf("call: %v", err)
+					return
+				}
+				answered.Add(1)
+			}
+		})
+	}
+	answers := func(n int64) {
+		t.Helper()
+		end := answered.Load() + n
+		eventually(t, fmt.Sprintf("%d more calls are answered", n), func() bool { return answered.Load() > end || t.Failed() })
+	}
+	answers(200)
+	first.signal(t, syscall.SIGTERM)
+	if status := first.status(t); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+	answers(200)
+	close(stop)
+	calling.Wait()
+}
+
+func TestIdleWorkerEndsInOrderAndTakesItsFanoutQueueAlong(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	for name, sig := range map[string]os.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": os.Interrupt} {
+		t.Run(name, func(t *testing.T) {
+			tap := newTap(t, b.url)
+			w := startWorker(t, tap.url, "--control-exchange", b.exchange, "--topic", b.topic, "--host", "host1")
+			fanout := declared(t, tap, "^"+b.topic+"_fanout_[0-9a-f]{32}$")
+			w.signal(t, sig)
+			if status := w.status(t); status != 0 {
+				t.Errorf("exit status %d, want 0", status)
+			}
+			if _, err := channel(t, b.url).QueueDeclarePassive(fanout, false, false, false, false, nil); err == nil {
+				t.Errorf("the queue %s is still there", fanout)
+			}
+		})
+	}
+	t.Run("without a broker", func(t *testing.T) {
+		w := runWorker(t, unreachableURL(t))
+		eventually(t, "the worker has tried", func() bool { return strings.Contains(w.stderr.String(), "cannot connect") })
+		w.signal(t, syscall.SIGTERM)
+		begun := time.Now()
+		if status := w.status(t); status != 0 {
+			t.Errorf("exit status %d, want 0", status)
+		}
+		if took := time.Since(begun); took > 3*time.Second {
+			t.Errorf("the worker ended after %s, want at once", took)
+		}
+	})
+}

@@ -1,0 +1,9 @@
+"""Exceptions that a service and its callers share."""
+
+
+class QuotaExceeded(Exception):
+    """Raised with keyword arguments, which travel as its kwargs."""
+
+    def __init__(self, message=None, **kwargs):
+        self.kwargs = kwargs
+        super().__init__(message or 'No %(resource)s left: %(used)s used.' % kwargs)

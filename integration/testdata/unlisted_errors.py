@@ -1,0 +1,5 @@
+"""Exceptions of a module that the clients of the tests do not allow."""
+
+
+class Unlisted(Exception):
+    pass
