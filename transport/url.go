@@ -41,7 +41,7 @@ func ParseURL(text string) (*URL, error) {
 		return nil, invalidURL("the scheme is missing (want driver://...)")
 	}
 	u := &URL{Driver: strings.ToLower(scheme)}
-	rest, _, _ = strings.Cut(rest, "#")
+	rest, fragment, _ := strings.Cut(rest, "#")
 	rest, query, _ := strings.Cut(rest, "?")
 	netloc, path := "", rest
 	if after, ok := strings.CutPrefix(rest, "//"); ok {
@@ -49,6 +49,10 @@ func ParseURL(text string) (*URL, error) {
 		if ok {
 			path = "/" + path
 		}
+	}
+	if !strings.Contains(netloc, "@") && strings.Contains(query+fragment, "@") {
+		// Else what follows the ? or # would be read, and shown, as options.
+		return nil, invalidURL("a ? or # in the credentials must be encoded")
 	}
 	u.VirtualHost = unescape(strings.TrimPrefix(path, "/"))
 	var err error

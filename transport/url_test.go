@@ -154,6 +154,8 @@ func TestURLNeverShowsAPassword(t *testing.T) {
 		"rabbit://u:s3cr3t@[::1/vh",
 		"rabbit://u:1/s3cr3t@h/%zz",
 		"rabbit://u:p@h/v?s3cr3t%zz",
+		"rabbit://guest:12?s3cr3t=word@host/",
+		"rabbit://guest:12#s3cr3t@host/",
 	} {
 		u, err := transport.ParseURL(text)
 		if err != nil {

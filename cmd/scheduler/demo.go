@@ -69,12 +69,9 @@ func checkDemo(c *demo.Config) error {
 
 // checkTransport opens the bus once, which does not dial.
 func checkTransport(url string) error {
-	err := checkURL(url)
+	t, err := messaging.Open(url)
 	if err == nil {
-		var t *messaging.Transport
-		if t, err = messaging.Open(url); err == nil {
-			err = t.Close(context.Background())
-		}
+		err = t.Close(context.Background())
 	}
 	if err != nil {
 		return wrongFlag("transport-url", err)
@@ -87,6 +84,11 @@ func runDemo(ctx context.Context, c demo.Config, stdout io.Writer) error {
 	if err == nil {
 		err = result.WriteTable(stdout)
 	}
+	return verdict(ctx, result, err)
+}
+
+// verdict is the error that the command ends with: none only for a run that was whole and right.
+func verdict(ctx context.Context, result *demo.Result, err error) error {
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)

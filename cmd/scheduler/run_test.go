@@ -2,11 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"os"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/goslo/goslo/cmd/scheduler/internal/demo"
+	"github.com/goslo/goslo/messaging"
 )
 
 // command runs one command line to its end.
@@ -48,7 +54,7 @@ func TestWrongCommandLinesAreRefusedInOneLine(t *testing.T) {
 			[]string{"serve", "--transport-url", "rabbit://guest:s3cret@host/?heartbeat=1"},
 		},
 		{
-			`--transport-url: there is an @ among the options: a ? in a user name or password is written %3F`,
+			`--transport-url: invalid transport URL: a ? or # in the credentials must be encoded`,
 			[]string{"serve", "--transport-url", "rabbit://guest:12?s3cret=s3cret@host/"},
 		},
 		{`--control-exchange: want a name, got an empty one`, serve("--control-exchange", "")},
@@ -82,7 +88,7 @@ func TestWrongCommandLinesAreRefusedInOneLine(t *testing.T) {
 			[]string{"demo", "--transport-url", "amqps://guest:s3cret@host/"},
 		},
 		{
-			`--transport-url: there is an @ among the options: a ? in a user name or password is written %3F`,
+			`--transport-url: invalid transport URL: a ? or # in the credentials must be encoded`,
 			[]string{"demo", "--transport-url", "rabbit://guest:12?s3cret@host/"},
 		},
 		{`want flags only, got 1 other arguments`, []string{"demo", "s3cret"}},
@@ -138,20 +144,57 @@ func TestHelpGoesToStandardOutputAndFitsTheScreen(t *testing.T) {
 	}
 }
 
-// TestServeInThisProcess is here for its coverage: that a process obeys real signals is tested below.
-func TestServeInThisProcess(t *testing.T) {
+// A bus in memory is of one process: here the test is a peer on it.
+func TestServeListensWhereItsFlagsSay(t *testing.T) {
 	t.Parallel()
 	signals := make(chan os.Signal, 1)
 	var stdout, stderr transcript
 	status := make(chan int, 1)
 	go func() {
-		args := []string{"serve", "--transport-url", "memory://", "--executor", "pool", "--executor-thread-pool-size", "2"}
+		args := []string{
+			"serve", "--transport-url", "memory://flags", "--control-exchange", "nova-cell1", "--topic", "scheduler-1",
+			"--host", "ctl-1", "--executor", "pool", "--executor-thread-pool-size", "2", "--log-level", "debug",
+		}
 		status <- run(context.Background(), args, &stdout, &stderr, signals)
 	}()
 	stdout.await(t, "READY\n")
+	pingServer(t, "memory://flags", messaging.Target{Exchange: "nova-cell1", Topic: "scheduler-1", Server: "ctl-1"})
 	signals <- syscall.SIGTERM
 	if got := <-status; got != 0 || stdout.String() != "READY\n" {
 		t.Errorf("exit status = %d with standard output %q, want 0 with READY; standard error:\n%s", got, stdout.String(), stderr.String())
+	}
+	if !strings.Contains(stderr.String(), "msg=replied") {
+		t.Errorf("the log shows no call at level debug:\n%s", stderr.String())
+	}
+}
+
+func pingServer(t *testing.T, url string, to messaging.Target) {
+	t.Helper()
+	bus, err := messaging.Open(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to.Namespace, to.Version = "baseapi", "1.1"
+	client, err := messaging.NewClient(bus, to, messaging.WithMandatory(), messaging.WithTimeout(patience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Call(t.Context(), "ping", map[string]any{"arg": 1}, nil); err != nil {
+		t.Errorf("ping: %v", err)
+	}
+	if err := bus.Close(context.Background()); err != nil {
+		t.Error(err)
+	}
+}
+
+// The control exchange has the name of the fanout exchange here, which is of another type.
+func TestServeFailsWhereTheBrokerRefuses(t *testing.T) {
+	t.Parallel()
+	status, stdout, stderr := command(t, nil,
+		"serve", "--transport-url", "memory://clash", "--control-exchange", "scheduler_fanout", "--host", "h", "--log-level", "error")
+	const want = "scheduler: listen on target <exchange=scheduler_fanout, topic=scheduler, server=h>: "
+	if status != 1 || stdout != "" || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
+		t.Errorf("exit status = %d with %q and %q, want 1 with a line about the target", status, stdout, stderr)
 	}
 }
 
@@ -235,5 +278,104 @@ func TestVersionNamesModuleAndGo(t *testing.T) {
 	status, stdout, stderr := command(t, nil, "version")
 	if status != 0 || stderr != "" || !strings.HasPrefix(stdout, "scheduler ") || !strings.Contains(stdout, "(go1.") {
 		t.Errorf("version = %d, %q, %q", status, stdout, stderr)
+	}
+}
+
+func TestDemoPrintsItsTable(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{
+		{"--workers", "2", "--hosts", "3", "--calls", "300", "--concurrency", "8"},
+		{"--workers", "2", "--hosts", "3", "--calls", "300", "--concurrency", "8", "--transport-url", "memory://x"},
+	} {
+		status, stdout, stderr := command(t, nil, append([]string{"demo"}, args...)...)
+		if status != 0 || stderr != "" {
+			t.Fatalf("demo %q: exit status = %d with standard error %q, want 0 with none:\n%s", args, status, stderr, stdout)
+		}
+		rows := columns(stdout)
+		for _, c := range []struct {
+			names []string
+			all   string
+			at    int // column
+		}{
+			{[]string{"host-01", "host-02", "host-03"}, "300", 1},
+			{[]string{"scheduler-1", "scheduler-2"}, "300", 2},
+		} {
+			sum := 0
+			for _, name := range c.names {
+				var n int
+				if cells := rows[name]; len(cells) > c.at {
+					_, _ = fmt.Sscan(cells[c.at], &n)
+				}
+				sum += n
+			}
+			if strconv.Itoa(sum) != c.all {
+				t.Errorf("demo %q: %q have %d instances, want %s:\n%s", args, c.names, sum, c.all, stdout)
+			}
+		}
+		for _, want := range []string{"placed     300 of 300 instances\n", "errors     0\n", " calls/s\n", "latency    p50 "} {
+			if !strings.Contains(stdout, want) {
+				t.Errorf("demo %q: the table lacks %q:\n%s", args, want, stdout)
+			}
+		}
+		for line := range strings.Lines(stdout) {
+			if len(line) > 81 {
+				t.Errorf("demo %q: a line is wider than 80 columns: %s", args, line)
+			}
+		}
+	}
+}
+
+// columns are the cells of each line of a table by the first of them.
+func columns(text string) map[string][]string {
+	rows := make(map[string][]string)
+	for line := range strings.Lines(text) {
+		if cells := strings.Fields(line); len(cells) > 0 {
+			rows[cells[0]] = cells
+		}
+	}
+	return rows
+}
+
+func TestDemoEndsAtASignal(t *testing.T) {
+	t.Parallel()
+	for sig, want := range map[os.Signal]int{os.Interrupt: 130, syscall.SIGTERM: 143} {
+		signals := make(chan os.Signal, 1)
+		signals <- sig
+		status, _, stderr := command(t, signals, "demo", "--calls", "1000000")
+		if status != want || stderr != "scheduler: stopped by signal: "+sig.String()+"\n" {
+			t.Errorf("%s: exit status = %d with standard error %q, want %d", sig, status, stderr, want)
+		}
+	}
+}
+
+func TestDemoSucceedsOnlyIfAllWasRight(t *testing.T) {
+	t.Parallel()
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	interrupted, interrupt := context.WithCancelCause(t.Context())
+	interrupt(&signalError{os.Interrupt})
+	wrong := &demo.Result{Problems: make([]error, 3)}
+	for _, c := range []struct {
+		ctx    context.Context //nolint:containedctx // of one case
+		result *demo.Result
+		err    error
+		text   string
+		status int
+	}{
+		{t.Context(), &demo.Result{}, nil, "", 0},
+		{t.Context(), wrong, nil, "3 errors", 1},
+		{t.Context(), nil, errors.New("no bus"), "no bus", 1},
+		{interrupted, &demo.Result{}, nil, "stopped by signal: interrupt", 130},
+		{interrupted, nil, errors.New("no bus"), "stopped by signal: interrupt", 130},
+		{ended, &demo.Result{}, nil, "context canceled", 1},
+	} {
+		err := verdict(c.ctx, c.result, c.err)
+		text := ""
+		if err != nil {
+			text = err.Error()
+		}
+		if got := exitStatus(err); text != c.text || got != c.status {
+			t.Errorf("verdict = %q with status %d, want %q with %d", text, got, c.text, c.status)
+		}
 	}
 }

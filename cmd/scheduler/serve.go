@@ -112,9 +112,6 @@ func (f *serveFlags) check(hostGiven bool) error {
 	if f.transportURL == "" {
 		return wrongFlag("transport-url", errors.New("missing"))
 	}
-	if err := checkURL(f.transportURL); err != nil {
-		return wrongFlag("transport-url", err)
-	}
 	if f.host == "" && !hostGiven {
 		name, err := os.Hostname()
 		if err != nil {
@@ -149,7 +146,12 @@ func (f *serveFlags) checkExecutor() error {
 func (s *service) run(ctx context.Context, stdout io.Writer) error {
 	s.log.Info("starting")
 	if err := s.worker.Start(ctx); err != nil {
-		return errors.Join(s.notStarted(ctx, err), s.transport.Close(context.Background()))
+		closed := s.transport.Close(context.Background())
+		if ctx.Err() != nil { // a signal came first: as good an end as any
+			s.log.WithField("reason", context.Cause(ctx)).Info("stopped before the start")
+			return closed
+		}
+		return errors.Join(err, closed)
 	}
 	_, err := fmt.Fprintln(stdout, "READY")
 	if err == nil {
@@ -157,15 +159,6 @@ func (s *service) run(ctx context.Context, stdout io.Writer) error {
 		s.log.WithField("reason", context.Cause(ctx)).Info("stopping")
 	}
 	return errors.Join(err, s.drain())
-}
-
-// notStarted tells a start that failed from one that a signal ended, which is as good an end as any.
-func (s *service) notStarted(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		s.log.WithField("reason", context.Cause(ctx)).Info("stopped before the start")
-		return nil
-	}
-	return err
 }
 
 // drain takes no new message, answers what runs and closes the transport.

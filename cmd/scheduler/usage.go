@@ -85,13 +85,3 @@ func knownCommand(_ *cobra.Command, args []string) error {
 	}
 	return &usageError{err: errors.New("unknown command: want demo, serve or version")}
 }
-
-// checkURL finds what would make a URL's error show half a password: credentials with a bare question mark,
-// behind which everything reads as an option.
-func checkURL(text string) error {
-	_, options, _ := strings.Cut(text, "?")
-	if strings.Contains(options, "@") {
-		return errors.New("there is an @ among the options: a ? in a user name or password is written %3F")
-	}
-	return nil
-}

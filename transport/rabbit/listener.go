@@ -23,6 +23,9 @@ type listener struct {
 	arrived chan struct{} // holds a token while waiting may have something
 }
 
+// maxPrefetch is what basic.qos can say: its field has 16 bits, and 0 would be no limit.
+const maxPrefetch = 65535
+
 // Listen starts to receive for a server. It waits for the broker as long as ctx lasts, and fails with a
 // [*BrokerError] in its chain where the broker refuses a declaration.
 func (d *Driver) Listen(ctx context.Context, on target.Target, opts transport.ListenOptions) (transport.Listener, error) {
@@ -35,7 +38,7 @@ func (d *Driver) Listen(ctx context.Context, on target.Target, opts transport.Li
 	}
 	d.publisher.start() // replies will need it
 	l := &listener{driver: d, arrived: make(chan struct{}, 1)}
-	l.subscription = newSubscription(d, d.options.serverQueues(on), max(prefetch, 1), l.receive, l.lost)
+	l.subscription = newSubscription(d, d.options.serverQueues(on), min(max(prefetch, 1), maxPrefetch), l.receive, l.lost)
 	if err := d.subscribe(ctx, l.subscription); err != nil {
 		return nil, fmt.Errorf("rabbit: listen: %w", err)
 	}

@@ -12,18 +12,23 @@ import (
 // audit holds the books of hosts, callers and schedulers against each other once nothing moves any more. A run
 // that was cut short is checked only for what holds at any time.
 func (r *run) audit(ctx context.Context) []error {
-	problems := r.auditHosts()
-	if n := r.answered.twice.Load(); n > 0 {
-		problems = append(problems, fmt.Errorf("%d calls were handed to two schedulers", n))
-	}
 	if ctx.Err() != nil {
-		return problems
+		return r.auditHosts()
 	}
+	problems := r.auditBooks()
+	if err := r.settle(ctx); err != nil && ctx.Err() == nil {
+		problems = append(problems, err)
+	}
+	return problems
+}
+
+func (r *run) auditBooks() []error {
+	problems := r.auditHosts()
 	if err := r.auditCounts(); err != nil {
 		problems = append(problems, err)
 	}
-	if err := r.settle(ctx); err != nil {
-		problems = append(problems, err)
+	if n := r.answered.twice.Load(); n > 0 {
+		problems = append(problems, fmt.Errorf("%d calls were handed to two schedulers", n))
 	}
 	return problems
 }
@@ -86,6 +91,9 @@ func (r *run) unknownInstances() error {
 	for _, s := range r.schedulers {
 		for _, seen := range s.worker.Inventory().Snapshot() {
 			h := r.byName[seen.Name]
+			if h == nil {
+				return fmt.Errorf("%s knows host %q, which is not of this run", s.name, seen.Name)
+			}
 			if want := resources(h.used); seen.Used != want {
 				return fmt.Errorf("%s thinks that %s uses %s, not %s", s.name, h.name, amount(seen.Used), amount(want))
 			}

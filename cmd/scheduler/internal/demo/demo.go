@@ -70,8 +70,8 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 	stopReports := r.startReports(ctx)
 	r.place(ctx)
 	stopReports()
-	interrupted := ctx.Err() != nil
-	return r.result(interrupted, r.audit(ctx)), nil
+	problems := r.audit(ctx)
+	return r.result(ctx.Err() != nil, problems), nil
 }
 
 func newRun(c Config) *run {
@@ -82,8 +82,8 @@ func newRun(c Config) *run {
 	return r
 }
 
-// makeHosts sizes the hosts so that all instances fit, wherever they land: if no host has room for one more, each
-// has less left than that one needs, so that more than the headroom is in use.
+// makeHosts sizes the hosts so that all instances fit, however they are spread. Where no host has room for an
+// instance, each has less left than the largest flavor; then more is in use than all instances need.
 func (r *run) makeHosts() {
 	headroom := r.config.Calls/10 + 1
 	share := (totalUnits(r.config.Calls)+headroom)/r.config.Hosts + 1

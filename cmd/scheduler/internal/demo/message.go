@@ -20,13 +20,15 @@ func (in *instance) selectArgs(ignoreHosts []string) nova.SelectDestinationsArgs
 		UserID:         userID,
 		Flavor:         object("Flavor", "1.2", in.flavor.fields()),
 		NumInstances:   1,
-		IgnoreHosts:    ignoreHosts,
 		Limits:         object("SchedulerLimits", "1.0", nova.Limits{}, "numa_topology", "vcpu", "disk_gb", "memory_mb"),
 		SchedulerHints: map[string][]string{},
 		InstanceUUID:   in.uuid,
 		SecurityGroups: object("SecurityGroupList", "1.1", list[any]{Objects: []any{}}),
 
 		RequestedResources: []any{},
+	}
+	if len(ignoreHosts) > 0 {
+		spec.IgnoreHosts = ignoreHosts
 	}
 	return nova.SelectDestinationsArgs{
 		SpecObj:          object("RequestSpec", "1.14", spec, specFields...),
@@ -59,9 +61,9 @@ type requestSpec struct {
 	AvailabilityZone   *string                  `json:"availability_zone"`
 	Flavor             nova.Object[flavorData]  `json:"flavor"`
 	NumInstances       int                      `json:"num_instances"`
-	IgnoreHosts        []string                 `json:"ignore_hosts"` // null for none
-	ForceHosts         []string                 `json:"force_hosts"`
-	ForceNodes         []string                 `json:"force_nodes"`
+	IgnoreHosts        any                      `json:"ignore_hosts"` // a list, or null: no slice is null on the bus
+	ForceHosts         any                      `json:"force_hosts"`
+	ForceNodes         any                      `json:"force_nodes"`
 	Retry              any                      `json:"retry"`
 	Limits             nova.Object[nova.Limits] `json:"limits"`
 	InstanceGroup      any                      `json:"instance_group"`

@@ -20,12 +20,16 @@ type screen struct {
 	bar      *mpb.Bar
 }
 
-// begin shows the bar.
+// begin shows the bar where somebody may look at it.
 func (s *screen) begin(total int) {
-	if !isTerminal(s.out) {
-		return
+	if isTerminal(s.out) {
+		s.show(total)
 	}
-	progress := mpb.New(mpb.WithOutput(s.out), mpb.WithWidth(barWidth))
+}
+
+// show draws, whatever the output is: a terminal needs no WithAutoRefresh, a test does.
+func (s *screen) show(total int) {
+	progress := mpb.New(mpb.WithOutput(s.out), mpb.WithWidth(barWidth), mpb.WithAutoRefresh())
 	digits := len(strconv.Itoa(total))
 	bar := progress.AddBar(int64(total),
 		mpb.PrependDecorators(decor.Name("placing "), decor.CountersNoUnit("%d/%d", decor.WC{W: 2*digits + 1})),

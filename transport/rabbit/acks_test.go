@@ -1,0 +1,283 @@
+package rabbit
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rabbitmq/amqp091-go"
+)
+
+// modelBroker knows of each delivery of a channel whether it is settled, and refuses what RabbitMQ closes the
+// channel for: to settle a delivery that is not outstanding (rabbit_channel.erl, collect_acks; the tag of a
+// multiple acknowledgement must be outstanding, too).
+type modelBroker struct {
+	outstanding map[uint64]bool
+	decided     map[uint64]bool // by the client; true for those it accepted
+	acked       map[uint64]bool
+	frames      int
+}
+
+func newModelBroker() *modelBroker {
+	return &modelBroker{outstanding: map[uint64]bool{}, decided: map[uint64]bool{}, acked: map[uint64]bool{}}
+}
+
+func (m *modelBroker) Ack(tag uint64, multiple bool) error {
+	m.frames++
+	if !m.outstanding[tag] {
+		return fmt.Errorf("unknown delivery tag %d", tag)
+	}
+	for t := range m.outstanding {
+		if t != tag && (!multiple || t > tag) {
+			continue
+		}
+		if accepted, decided := m.decided[t]; !accepted {
+			return fmt.Errorf("ack of %d, multiple=%v, takes %d, which is decided %v but not accepted", tag, multiple, t, decided)
+		}
+		delete(m.outstanding, t)
+		m.acked[t] = true
+	}
+	return nil
+}
+
+// returned is a nack or reject.
+func (m *modelBroker) returned(tag uint64) error {
+	if !m.outstanding[tag] {
+		return fmt.Errorf("unknown delivery tag %d", tag)
+	}
+	delete(m.outstanding, tag)
+	return nil
+}
+
+// unheard counts the accepted deliveries that the broker has not heard of.
+func (m *modelBroker) unheard() int {
+	n := 0
+	for tag, accepted := range m.decided {
+		if accepted && !m.acked[tag] {
+			n++
+		}
+	}
+	return n
+}
+
+// TestEachDeliveryIsAcknowledgedOnceInWhateverOrderItIsSettled delivers, settles and flushes at random, with
+// some deliveries that take much longer than others.
+func TestEachDeliveryIsAcknowledgedOnceInWhateverOrderItIsSettled(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(150) {
+		if err := randomAcks(rand.New(rand.NewPCG(seed, 0))); err != nil {
+			t.Errorf("seed %d: %v", seed, err)
+		}
+	}
+}
+
+func randomAcks(random *rand.Rand) error {
+	var (
+		b        ackBatch
+		broker   = newModelBroker()
+		held     []uint64 // delivered and undecided
+		newest   uint64
+		prefetch = 1 + random.IntN(200)
+		total    = uint64(1 + random.IntN(600))
+		disorder = random.IntN(3) // 0: in order; 1: nearly; 2: any order
+	)
+	for newest < total || len(held) > 0 {
+		for newest < total && len(broker.outstanding) < prefetch && random.IntN(4) > 0 {
+			newest++
+			broker.outstanding[newest] = true
+			held = append(held, newest)
+		}
+		if len(held) > 0 {
+			if err := decide(random, &b, broker, &held, disorder); err != nil {
+				return err
+			}
+		}
+		if b.count >= ackCount || random.IntN(8) == 0 || len(held) == 0 {
+			if err := b.flush(broker, false); err != nil {
+				return err
+			}
+		}
+		if b.pending() != (broker.unheard() > 0) {
+			return fmt.Errorf("pending() = %v with %d unheard", b.pending(), broker.unheard())
+		}
+		if random.IntN(16) == 0 { // whatever its place, an accepted delivery waits for the second flush at most
+			if err := errors.Join(b.flush(broker, false), b.flush(broker, false)); err != nil {
+				return err
+			}
+			if n := broker.unheard(); n > 0 {
+				return fmt.Errorf("%d deliveries are unheard of after two flushes", n)
+			}
+		}
+	}
+	if err := b.flush(broker, true); err != nil {
+		return err
+	}
+	if len(broker.outstanding) > 0 || broker.unheard() > 0 || b.pending() {
+		return fmt.Errorf("%d outstanding, %d unheard, pending() = %v at the end", len(broker.outstanding), broker.unheard(), b.pending())
+	}
+	if len(b.ahead) > 0 {
+		return fmt.Errorf("%d deliveries are remembered at the end", len(b.ahead))
+	}
+	return nil
+}
+
+// decide settles one of the deliveries that are held, as attachment.settle does.
+func decide(random *rand.Rand, b *ackBatch, broker *modelBroker, held *[]uint64, disorder int) error {
+	i := 0
+	switch disorder {
+	case 1:
+		i = min(random.IntN(3), len(*held)-1)
+	case 2:
+		i = random.IntN(len(*held))
+	}
+	tag := (*held)[i]
+	*held = slices.Delete(*held, i, i+1)
+	accepted := random.IntN(5) > 0
+	broker.decided[tag] = accepted
+	if !accepted {
+		if err := broker.returned(tag); err != nil {
+			return err
+		}
+	}
+	b.settled(tag, accepted)
+	return nil
+}
+
+// ackLog is a channel that notes what it is asked.
+type ackLog struct {
+	acks []string
+	err  error
+}
+
+func (l *ackLog) Ack(tag uint64, multiple bool) error {
+	l.acks = append(l.acks, fmt.Sprintf("%d %v", tag, multiple))
+	return l.err
+}
+
+func wantAcks(tb testing.TB, l *ackLog, want ...string) {
+	tb.Helper()
+	slices.Sort(l.acks) // those that are sent singly have no order
+	slices.Sort(want)
+	if diff := cmp.Diff(want, l.acks, cmp.Transformer("empty", func(s []string) []string { return append([]string{}, s...) })); diff != "" {
+		tb.Errorf("acknowledged otherwise (-want +got):\n%s", diff)
+	}
+	l.acks = nil
+}
+
+func mustFlush(tb testing.TB, b *ackBatch, l *ackLog, all bool) {
+	tb.Helper()
+	if err := b.flush(l, all); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func TestAcknowledgementsInARowAreOneFrame(t *testing.T) {
+	t.Parallel()
+	var b ackBatch
+	var l ackLog
+	for tag := uint64(1); tag <= 100; tag++ {
+		b.settled(tag, true)
+	}
+	if b.count != 100 {
+		t.Errorf("count = %d, want 100", b.count)
+	}
+	mustFlush(t, &b, &l, false)
+	wantAcks(t, &l, "100 true")
+	if b.count != 0 || b.pending() {
+		t.Errorf("after the flush: count = %d, pending = %v", b.count, b.pending())
+	}
+	mustFlush(t, &b, &l, true) // there is nothing to do
+	wantAcks(t, &l)
+}
+
+func TestSlowDeliveryHoldsUpTheOthersForOneFlushOnly(t *testing.T) {
+	t.Parallel()
+	var b ackBatch
+	var l ackLog
+	for tag := uint64(2); tag <= 4; tag++ { // 1 takes its time
+		b.settled(tag, true)
+	}
+	mustFlush(t, &b, &l, false)
+	wantAcks(t, &l)
+	b.settled(5, true)
+	mustFlush(t, &b, &l, false)
+	wantAcks(t, &l, "2 false", "3 false", "4 false")
+	b.settled(1, true)
+	mustFlush(t, &b, &l, false)
+	wantAcks(t, &l, "5 true") // 2 to 4 are acknowledged already, which is no harm
+}
+
+func TestAcknowledgementEndsAtATagThatIsOutstanding(t *testing.T) {
+	t.Parallel()
+	var b ackBatch
+	var l ackLog
+	b.settled(2, true)
+	b.settled(3, true)
+	mustFlush(t, &b, &l, false)
+	mustFlush(t, &b, &l, false)
+	wantAcks(t, &l, "2 false", "3 false")
+	b.settled(1, true) // the prefix is 3 now, but 3 is acknowledged
+	mustFlush(t, &b, &l, false)
+	wantAcks(t, &l, "1 true")
+	b.settled(4, true)
+	b.settled(5, false) // handed back
+	mustFlush(t, &b, &l, false)
+	wantAcks(t, &l, "4 true")
+	b.settled(6, false)
+	mustFlush(t, &b, &l, false)
+	wantAcks(t, &l)
+}
+
+func TestFinalFlushLeavesNothing(t *testing.T) {
+	t.Parallel()
+	var b ackBatch
+	var l ackLog
+	b.settled(1, true)
+	b.settled(3, true)
+	b.settled(4, false)
+	b.settled(6, true)
+	mustFlush(t, &b, &l, true)
+	wantAcks(t, &l, "1 true", "3 false", "6 false")
+	if b.pending() {
+		t.Error("something is pending after the final flush")
+	}
+}
+
+func TestFailedAcknowledgementIsTold(t *testing.T) {
+	t.Parallel()
+	closed := &ackLog{err: amqp091.ErrClosed}
+	for name, tag := range map[string]uint64{"all up to a tag": 1, "a single one": 2} {
+		var b ackBatch
+		b.settled(tag, true)
+		err := b.flush(closed, true)
+		wantError(t, name, err, errConnClosed)
+	}
+}
+
+func TestRememberedTagsDoNotGrow(t *testing.T) {
+	t.Parallel()
+	var b ackBatch
+	broker := newModelBroker()
+	for tag := uint64(1); tag <= 5000; tag++ {
+		broker.outstanding[tag], broker.decided[tag] = true, true
+	}
+	for tag := uint64(2); tag <= 5000; tag += 2 { // in pairs the other way round
+		b.settled(tag, true)
+		b.settled(tag-1, true)
+		if len(b.ahead) != 0 {
+			t.Fatalf("%d tags are remembered: %v", len(b.ahead), slices.Collect(maps.Keys(b.ahead)))
+		}
+		if b.count >= ackCount {
+			if err := b.flush(broker, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if most := 5000/ackCount + 1; broker.frames > most {
+		t.Errorf("%d acknowledgements were sent, want at most %d", broker.frames, most)
+	}
+}

@@ -1,0 +1,254 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"syscall"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/sirupsen/logrus"
+
+	"github.com/goslo/goslo/target"
+	"github.com/goslo/goslo/transport"
+)
+
+func TestBackoffDoublesUpToItsBound(t *testing.T) {
+	t.Parallel()
+	refused := fmt.Errorf("handshake: %w", &BrokerError{Code: 403, Text: "ACCESS_REFUSED"})
+	absent := fmt.Errorf("dial: %w", syscall.ECONNREFUSED)
+	for _, c := range []struct {
+		failures int
+		err      error
+		bound    time.Duration
+	}{
+		{1, refused, 500 * time.Millisecond},
+		{2, refused, time.Second},
+		{3, refused, 2 * time.Second},
+		{6, refused, 16 * time.Second},
+		{7, refused, 30 * time.Second},
+		{9, refused, 30 * time.Second},
+		{10, refused, 30 * time.Second},
+		{1 << 40, refused, 30 * time.Second},
+		{1, absent, 500 * time.Millisecond},
+		{3, absent, 2 * time.Second},
+		{4, absent, 3 * time.Second},
+		{1 << 40, absent, 3 * time.Second},
+		{50, context.DeadlineExceeded, 3 * time.Second},
+	} {
+		var longest time.Duration
+		for range 2000 {
+			pause := backoff(c.failures, c.err)
+			if pause < 0 || pause >= c.bound {
+				t.Fatalf("backoff(%d, %v) = %s, want less than %s", c.failures, c.err, pause, c.bound)
+			}
+			longest = max(longest, pause)
+		}
+		if longest < c.bound*3/4 { // full jitter: all of the range is used
+			t.Errorf("backoff(%d, %v) is at most %s, want up to %s", c.failures, c.err, longest, c.bound)
+		}
+	}
+}
+
+// bubbleDriver is a driver whose links never dial, within a bubble.
+func bubbleDriver(t *testing.T) *Driver {
+	t.Helper()
+	return undialled(t, "rabbit://h/")
+}
+
+func TestAwaitCountsTheAttemptsThatMayFail(t *testing.T) {
+	t.Parallel()
+	failed := errors.New("it is not there")
+	for name, c := range map[string]struct {
+		before, retry, after int // attempts that fail before and after await begins; want ErrNotConnected after the last
+	}{
+		"none after the first":             {0, 0, 1},
+		"two after the first":              {0, 2, 3},
+		"none, where the link is down":     {1, 0, 0},
+		"none, where it is down for long":  {9, 0, 0},
+		"two more, where the link is down": {5, 2, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				l := bubbleDriver(t).publisher
+				for range c.before {
+					l.set(false, failed)
+				}
+				done := make(chan error, 1)
+				go func() { done <- l.await(t.Context(), c.retry) }()
+				for i := range c.after {
+					synctest.Wait()
+					select {
+					case err := <-done:
+						t.Fatalf("await = %v after %d attempts, want it to wait for %d", err, i, c.after)
+					default:
+					}
+					l.set(false, failed)
+				}
+				err := <-done
+				wantError(t, "await", err, transport.ErrNotConnected)
+				wantError(t, "await", err, failed)
+			})
+		})
+	}
+}
+
+func TestAwaitEndsWhenTheLinkIsUp(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := bubbleDriver(t).publisher
+		done := make(chan error, 1)
+		go func() { done <- l.await(t.Context(), transport.RetryForever) }()
+		for range 50 {
+			synctest.Wait()
+			l.set(false, errors.New("not yet"))
+		}
+		l.set(true, nil)
+		if err := <-done; err != nil {
+			t.Errorf("await = %v", err)
+		}
+		if err := l.await(t.Context(), 0); err != nil {
+			t.Errorf("await while it is up = %v", err)
+		}
+		if failures := l.set(false, errors.New("lost")); failures != 1 {
+			t.Errorf("%d failures in a row after a success, want 1", failures)
+		}
+	})
+}
+
+func TestAwaitEndsWithItsContextAndTellsTheLastReason(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := bubbleDriver(t).publisher
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err := l.await(ctx, transport.RetryForever)
+		wantError(t, "await before any attempt", err, transport.ErrNotConnected)
+		wantError(t, "await before any attempt", err, context.DeadlineExceeded)
+
+		failed := errors.New("it is not there")
+		l.set(false, failed)
+		reason := errors.New("the user left")
+		cancelled, stop := context.WithCancelCause(t.Context())
+		stop(reason)
+		err = l.await(cancelled, transport.RetryForever)
+		for _, want := range []error{transport.ErrNotConnected, reason, failed} {
+			wantError(t, "await", err, want)
+		}
+	})
+}
+
+func TestAwaitEndsWithItsLink(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		l := bubbleDriver(t).publisher
+		done := make(chan error, 1)
+		go func() { done <- l.await(t.Context(), transport.RetryForever) }()
+		synctest.Wait()
+		l.stop()
+		wantError(t, "await", <-done, transport.ErrClosed)
+		wantError(t, "await after the end", l.await(t.Context(), transport.RetryForever), transport.ErrClosed)
+	})
+}
+
+// TestAbsentBrokerIsDialledAgainAndAgain has a refused dial for every attempt. The kernel refuses at once, so
+// that only the pauses take (fake) time.
+func TestAbsentBrokerIsDialledAgainAndAgain(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, hook := open(t, "rabbit://user:s3cr3t@127.0.0.1:1,second:s3cr3t@127.0.0.1:1/")
+		err := d.Cast(t.Context(), target.Target{Topic: "t"}, &transport.Request{}, transport.SendOptions{Retry: 3})
+		wantError(t, "Cast", err, transport.ErrNotConnected)
+		wantError(t, "Cast", err, syscall.ECONNREFUSED)
+		<-time.After(10*time.Minute - time.Second)
+		d.publisher.mu.Lock()
+		attempts := d.publisher.failed
+		d.publisher.mu.Unlock()
+		if low, high := 10*60/3, 10*60; attempts < low || attempts > high { // 1.5 s apart on average
+			t.Errorf("%d attempts in ten minutes, want %d to %d", attempts, low, high)
+		}
+		if err := d.Ping(t.Context()); !errors.Is(err, transport.ErrNotConnected) {
+			t.Errorf("Ping = %v, want ErrNotConnected", err)
+		}
+		lines := 0
+		for _, entry := range hook.AllEntries() {
+			if entry.Message == "cannot connect to the broker, retrying" && entry.Level == logrus.WarnLevel {
+				lines++
+			}
+			text, err := entry.String()
+			if err != nil || strings.Contains(text, "s3cr3t") {
+				t.Errorf("logged %q, %v", text, err)
+			}
+		}
+		if lines < 9 || lines > 10 {
+			t.Errorf("%d warnings in ten minutes, want one a minute", lines)
+		}
+		if strings.Contains(err.Error(), "s3cr3t") || strings.Contains(err.Error(), "\n") {
+			t.Errorf("Cast = %q shows a password or has two lines", err)
+		}
+	})
+}
+
+func TestCallToAnAbsentBrokerEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, _ := open(t, absent)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		begun := time.Now()
+		_, err := d.Call(ctx, target.Target{Topic: "t"}, &transport.Request{}, transport.SendOptions{Retry: transport.RetryForever})
+		for _, want := range []error{transport.ErrNotConnected, context.DeadlineExceeded, syscall.ECONNREFUSED} {
+			wantError(t, "Call", err, want)
+		}
+		if waited := time.Since(begun); waited != time.Minute {
+			t.Errorf("Call took %s, want a minute", waited)
+		}
+		_, err = d.Call(t.Context(), target.Target{Topic: "t"}, &transport.Request{}, transport.SendOptions{Retry: 0})
+		wantError(t, "Call without retries", err, transport.ErrNotConnected)
+		_, err = d.Listen(ctx, target.Target{Topic: "t", Server: "s"}, transport.ListenOptions{})
+		wantError(t, "Listen", err, transport.ErrNotConnected)
+	})
+}
+
+func TestCloseEndsWhatWaitsForTheBroker(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d, _ := open(t, absent)
+		to, on := target.Target{Topic: "t"}, target.Target{Topic: "t", Server: "s"}
+		forEver := transport.SendOptions{Retry: transport.RetryForever}
+		waiting := map[string]chan error{"Cast": make(chan error, 1), "Call": make(chan error, 1), "Listen": make(chan error, 1), "Ping": make(chan error, 1)}
+		go func() { waiting["Cast"] <- d.Cast(t.Context(), to, &transport.Request{}, forEver) }()
+		go func() {
+			_, err := d.Call(t.Context(), to, &transport.Request{}, forEver)
+			waiting["Call"] <- err
+		}()
+		go func() {
+			_, err := d.Listen(t.Context(), on, transport.ListenOptions{})
+			waiting["Listen"] <- err
+		}()
+		go func() { waiting["Ping"] <- d.publisher.await(t.Context(), transport.RetryForever) }()
+		<-time.After(time.Minute)
+		begun := time.Now()
+		for range 2 {
+			if err := d.Close(t.Context()); err != nil {
+				t.Errorf("Close = %v", err)
+			}
+		}
+		if took := time.Since(begun); took != 0 {
+			t.Errorf("Close took %s without a connection", took)
+		}
+		for name, done := range waiting {
+			wantError(t, name, <-done, transport.ErrClosed)
+		}
+		wantError(t, "Cast after Close", d.Cast(t.Context(), to, &transport.Request{}, forEver), transport.ErrClosed)
+		_, err := d.Call(t.Context(), to, &transport.Request{}, forEver)
+		wantError(t, "Call after Close", err, transport.ErrClosed)
+		_, err = d.Listen(t.Context(), on, transport.ListenOptions{})
+		wantError(t, "Listen after Close", err, transport.ErrClosed)
+		wantError(t, "Ping after Close", d.Ping(t.Context()), transport.ErrClosed)
+	})
+}
