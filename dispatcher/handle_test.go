@@ -31,7 +31,7 @@ type spec struct {
 	Inner   base `json:"inner"`
 	Note    string
 	Hosts   []string `json:"hosts,omitempty"`
-	Dash    int      `json:"-,"`
+	Dash    int      `json:"-,"` //nolint:staticcheck // the odd tag is what is tested
 	Hidden  string   `json:"-"`
 	private string   //nolint:unused // that it is no argument is what is tested
 }
@@ -137,7 +137,7 @@ func TestHandleTakesAnEmbeddedTypeThatIsNoStructByItsName(t *testing.T) {
 
 type tree struct {
 	Name  string `json:"name"`
-	*tree        // a type that embeds itself
+	*tree        //nolint:unused // a type that embeds itself
 }
 
 func TestHandleTakesATypeThatEmbedsItself(t *testing.T) {

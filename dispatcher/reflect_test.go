@@ -129,7 +129,7 @@ func (unsuitable) NoParameters() error { return nil }
 
 func (unsuitable) NoContext(string) error { return nil }
 
-func (unsuitable) LateContext(string, context.Context) error { return nil } //nolint:revive // what is tested
+func (unsuitable) LateContext(string, context.Context) error { return nil } //nolint:revive,staticcheck // what is tested
 
 func (unsuitable) OwnContext(ownContext) error { return nil }
 
@@ -139,7 +139,7 @@ func (unsuitable) NoResults(context.Context) {}
 
 func (unsuitable) NoError(context.Context) string { return "" }
 
-func (unsuitable) LateResult(context.Context) (error, string) { return nil, "" } //nolint:revive // what is tested
+func (unsuitable) LateResult(context.Context) (error, string) { return nil, "" } //nolint:revive,staticcheck // what is tested
 
 func (unsuitable) ThreeResults(context.Context) (a, b string, err error) { return }
 
@@ -200,7 +200,7 @@ func TestReflectEndpointNamesEachUnsuitableMethodAndItsReason(t *testing.T) {
 		"GetHttp":      `another method is "get_http" on the bus`,
 	}
 	_, err := dispatcher.ReflectEndpoint(unsuitable{})
-	joined, ok := err.(interface{ Unwrap() []error }) //nolint:errorlint // the joined errors themselves are wanted
+	joined, ok := err.(interface{ Unwrap() []error })
 	if !ok {
 		t.Fatalf("ReflectEndpoint = %v, want an error for each method", err)
 	}

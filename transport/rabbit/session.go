@@ -160,7 +160,7 @@ func (s *session) cause() error {
 // broker on this session.
 func (s *session) close() {
 	s.once.Do(func() {
-		s.within(closeTimeout, func() { _ = s.connection.Close() }) // its error is that the connection is closed
+		s.bounded(func() { _ = s.connection.Close() }) // its error is that the connection is closed
 		_ = s.conn.Close()
 		s.watcher.Wait()
 	})
@@ -168,12 +168,12 @@ func (s *session) close() {
 
 // closeChannel closes a channel. A broker that does not answer costs the session, not more time.
 func (s *session) closeChannel(ch *amqp091.Channel) {
-	s.within(closeTimeout, func() { _ = ch.Close() }) // its error is that the channel is closed
+	s.bounded(func() { _ = ch.Close() }) // its error is that the channel is closed
 }
 
-// within closes the socket when f, which talks to the broker, takes too long, and returns when f has.
-func (s *session) within(limit time.Duration, f func()) {
-	timer := time.AfterFunc(limit, s.conn.kill)
+// bounded closes the socket when f, which talks to the broker, takes too long, and returns when f has.
+func (s *session) bounded(f func()) {
+	timer := time.AfterFunc(closeTimeout, s.conn.kill)
 	defer timer.Stop()
 	f()
 }
