@@ -95,26 +95,38 @@ func (b *ackBatch) flush(ch acknowledger, all bool) error {
 		}
 		b.acked = b.ackTo
 	}
-	singly := b.old
+	old := b.old
 	b.old = nil
-	if b.waits > 0 {
-		for tag, accepted := range b.ahead {
-			if accepted && all {
-				singly = append(singly, tag)
-			} else if accepted {
-				b.old = append(b.old, tag)
-			}
+	for _, tag := range old {
+		if err := b.acknowledgeAhead(ch, tag); err != nil {
+			return err
 		}
 	}
-	for _, tag := range singly {
-		if !b.ahead[tag] { // below the prefix by now, or acknowledged
-			continue
+	if b.waits == 0 {
+		return nil
+	}
+	for tag, waits := range b.ahead {
+		switch {
+		case waits && all:
+			if err := b.acknowledgeAhead(ch, tag); err != nil {
+				return err
+			}
+		case waits:
+			b.old = append(b.old, tag)
 		}
-		b.ahead[tag] = false
-		b.waits--
-		if err := ch.Ack(tag, false); err != nil {
-			return fmt.Errorf("acknowledge: %w", brokerError(err))
-		}
+	}
+	return nil
+}
+
+// acknowledgeAhead acknowledges one message ahead of the prefix, unless it is below it by now.
+func (b *ackBatch) acknowledgeAhead(ch acknowledger, tag uint64) error {
+	if !b.ahead[tag] {
+		return nil
+	}
+	b.ahead[tag] = false
+	b.waits--
+	if err := ch.Ack(tag, false); err != nil {
+		return fmt.Errorf("acknowledge: %w", brokerError(err))
 	}
 	return nil
 }

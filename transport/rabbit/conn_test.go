@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -96,13 +97,13 @@ func TestWritesWhileOneIsBlockedGoOutTogether(t *testing.T) {
 		c := newConn(socket, 0)
 		first := write(c, "first ")
 		pending(t, first) // nothing was sent before, so that it goes straight to the socket
-		want := ""
+		var want strings.Builder
 		for i := range 100 {
 			text := fmt.Sprint(i, " ")
 			if err := <-write(c, text); err != nil {
 				t.Fatal(err)
 			}
-			want += text
+			want.WriteString(text)
 		}
 		socket.gate <- nil
 		if err := <-first; err != nil {
@@ -110,7 +111,7 @@ func TestWritesWhileOneIsBlockedGoOutTogether(t *testing.T) {
 		}
 		socket.gate <- nil
 		synctest.Wait()
-		if got := socket.written(); len(got) != 2 || got[0] != "first " || got[1] != want {
+		if got := socket.written(); len(got) != 2 || got[0] != "first " || got[1] != want.String() {
 			t.Errorf("written %q, want the first alone and all others at once", got)
 		}
 		if err := c.Close(); err != nil {
@@ -156,9 +157,10 @@ func TestWriterWaitsWhileTooMuchIsUnsent(t *testing.T) {
 		waiting := write(c, "waiting")
 		pending(t, waiting)
 		socket.gate <- nil
-		<-first
-		if err := <-waiting; err != nil {
-			t.Errorf("Write = %v", err)
+		for _, done := range []<-chan error{first, waiting} {
+			if err := <-done; err != nil {
+				t.Errorf("Write = %v", err)
+			}
 		}
 		socket.gate <- nil
 		socket.gate <- nil
@@ -202,7 +204,9 @@ func TestWriteErrorReachesWhoWritesAndWhoReads(t *testing.T) {
 				t.Fatal(err)
 			}
 			socket.gate <- nil
-			<-first
+			if err := <-first; err != nil {
+				t.Fatal(err)
+			}
 			socket.gate <- broken
 		},
 		"while another waits for room": func(t *testing.T, c *conn, socket *gatedSocket) {
@@ -396,7 +400,7 @@ func TestKillEndsWhatWaits(t *testing.T) {
 
 func TestKillOfAnIdleConnectionEndsItsGoroutine(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
+	synctest.Test(t, func(*testing.T) {
 		c, peer := pipe(0)
 		defer peer.Close()
 		c.kill()

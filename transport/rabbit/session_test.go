@@ -30,7 +30,7 @@ func TestDialOfAClosedPortFailsWithoutPassword(t *testing.T) {
 }
 
 // silentBroker accepts connections, takes what comes and never answers.
-func silentBroker(tb testing.TB) (transport.Host, *sync.WaitGroup) {
+func silentBroker(tb testing.TB) transport.Host {
 	tb.Helper()
 	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -58,14 +58,14 @@ func silentBroker(tb testing.TB) (transport.Host, *sync.WaitGroup) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return transport.Host{Name: "127.0.0.1", Port: number, User: "user", Password: "s3cr3t"}, &accepted
+	return transport.Host{Name: "127.0.0.1", Port: number, User: "user", Password: "s3cr3t"}
 }
 
 // TestDialOfASilentBrokerEndsWithItsContext: without one, the guard ends it; see
 // TestSilentBrokerEndsTheLibrarysHandshake.
 func TestDialOfASilentBrokerEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	host, _ := silentBroker(t)
+	host := silentBroker(t)
 	o := DefaultOptions()
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
@@ -88,7 +88,7 @@ func TestDialOfASilentBrokerEndsWithItsContext(t *testing.T) {
 
 func TestCloseEndsAHandshakeThatIsUnderWay(t *testing.T) {
 	t.Parallel()
-	host, _ := silentBroker(t)
+	host := silentBroker(t)
 	d, _ := open(t, "rabbit://127.0.0.1:"+strconv.Itoa(host.Port)+"/")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond) // the time in which it dials
 	defer cancel()
@@ -200,9 +200,9 @@ func TestBrokerThatDoesNotAnswerCostsTheSocket(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, peer := emptySession(t)
 		defer peer.Close()
-		s.within(closeTimeout, func() {}) // done in time
+		s.bounded(func() {}) // done in time
 		begun := time.Now()
-		s.within(closeTimeout, func() {
+		s.bounded(func() {
 			if _, err := s.conn.Read(make([]byte, 1)); err == nil { // as a method that waits for its answer
 				t.Error("Read succeeds")
 			}

@@ -1,0 +1,442 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/sirupsen/logrus"
+
+	"github.com/goslo/goslo/internal/wire"
+	"github.com/goslo/goslo/target"
+	"github.com/goslo/goslo/transport"
+)
+
+var topic = target.Target{Exchange: "x", Topic: "t"}
+
+// connected is a driver that takes its links for up, whose reply queue is consumed on the channel returned.
+func connected(t *testing.T, d *Driver) *attachment {
+	t.Helper()
+	d.publisher.set(true, nil)
+	d.consumer.link.set(true, nil)
+	ready := make(chan error, 1)
+	go func() {
+		_, err := d.replies.ready(t.Context(), 0)
+		ready <- err
+	}()
+	synctest.Wait()
+	a := fakeChannel()
+	close(a.idle)
+	d.replies.subscription.set(a, nil)
+	if err := <-ready; err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { close(a.ended) }) // before the driver is closed, which waits for it
+	return a
+}
+
+// sent takes the request that was handed to a lane.
+func sent(t *testing.T, l *lane) (*publication, *transport.Request) {
+	t.Helper()
+	synctest.Wait()
+	select {
+	case p := <-l.jobs:
+		p.state.Store(written)
+		req, err := wire.DecodeRequest(p.message.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return p, req
+	default:
+		t.Fatal("nothing was handed to the publisher")
+		return nil, nil
+	}
+}
+
+type result struct {
+	reply *transport.Reply
+	err   error
+}
+
+func call(ctx context.Context, d *Driver, opts transport.SendOptions) <-chan result {
+	done := make(chan result, 1)
+	go func() {
+		reply, err := d.Call(ctx, topic, &transport.Request{Method: "m"}, opts)
+		done <- result{reply, err}
+	}()
+	return done
+}
+
+func TestCallGetsItsReply(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		a := connected(t, d)
+		done := call(t.Context(), d, transport.SendOptions{Expiration: time.Minute, Monitor: 5 * time.Second, Mandatory: true})
+		p, req := sent(t, d.direct)
+		if p.exchange.name != "x" || p.key != "t" || p.message.Expiration != "60000" || !p.mandatory {
+			t.Errorf("published %+v, want a mandatory message of a minute to the topic", p)
+		}
+		if req.ReplyQueue != d.replies.subscription.queues[0].name || !req.Call() || string(req.MonitorTimeout) != "5" {
+			t.Errorf("the request is %+v, want the reply queue, an id and the monitor timeout in it", req)
+		}
+		p.settle(nil)
+		reply := &transport.Reply{MsgID: req.MsgID, Result: transport.Value("42"), Ending: true, UniqueID: "u"}
+		for i, want := range []verdict{accept, accept} { // the second one comes too late
+			if v, settled := d.replies.receive(a.delivery(uint64(i+1), wire.AppendReply(nil, reply))); v != want || !settled {
+				t.Errorf("reply %d: verdict %d, %v; want it taken off", i, v, settled)
+			}
+		}
+		if v, settled := d.replies.receive(a.delivery(3, []byte("no JSON"))); v != reject || !settled {
+			t.Errorf("a reply that cannot be read: verdict %d, %v; want it rejected", v, settled)
+		}
+		if got := <-done; got.err != nil || string(got.reply.Result) != "42" {
+			t.Errorf("Call = %v, %v; want 42", got.reply, got.err)
+		}
+		want := Stats{Malformed: 1, RepliesUnwaited: 1}
+		if got := d.Stats(); got != want {
+			t.Errorf("stats %+v, want %+v", got, want)
+		}
+	})
+}
+
+func TestCallsShareTheReplyQueue(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		connected(t, d)
+		ctx, cancel := context.WithCancel(t.Context())
+		first, second := call(ctx, d, transport.SendOptions{}), call(ctx, d, transport.SendOptions{})
+		_, one := sent(t, d.direct)
+		_, two := sent(t, d.direct)
+		if one.ReplyQueue != two.ReplyQueue || string(one.MsgID) == string(two.MsgID) || one.UniqueID == two.UniqueID {
+			t.Errorf("requests %+v and %+v, want one reply queue and ids of their own", one, two)
+		}
+		cancel()
+		for _, done := range []<-chan result{first, second} {
+			wantError(t, "Call", (<-done).err, context.Canceled)
+		}
+		if len(d.consumer.subs) != 1 {
+			t.Errorf("%d subscriptions, want one", len(d.consumer.subs))
+		}
+	})
+}
+
+func TestCallThatWasNotTakenFailsAtOnce(t *testing.T) {
+	t.Parallel()
+	for _, reason := range []error{transport.ErrUndeliverable, transport.ErrRejected, transport.ErrConnectionLost} {
+		inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+			connected(t, d)
+			done := call(t.Context(), d, transport.SendOptions{})
+			p, _ := sent(t, d.direct)
+			p.settle(reason)
+			wantError(t, "Call", (<-done).err, reason)
+			if n := d.replies.calls.Waiting(); n != 0 {
+				t.Errorf("%d calls wait still", n)
+			}
+		})
+	}
+}
+
+func TestCallThatTimesOutTellsWhetherItWasSent(t *testing.T) {
+	t.Parallel()
+	for name, written := range map[string]bool{"sent": true, "not sent": false} {
+		inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+			connected(t, d)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			done := call(ctx, d, transport.SendOptions{})
+			if written {
+				sent(t, d.direct)
+			}
+			err := (<-done).err
+			wantError(t, name, err, transport.ErrTimeout)
+			wantError(t, name, err, context.DeadlineExceeded)
+			if got := errors.Is(err, transport.ErrNotConnected); got == written {
+				t.Errorf("%s: error %v matches ErrNotConnected: %v", name, err, got)
+			}
+			if !written { // it stays in the queue, where the publisher finds it withdrawn
+				if p := <-d.direct.jobs; p.state.Load() != withdrawn {
+					t.Error("the request could be sent still")
+				}
+			}
+		})
+	}
+}
+
+func TestMonitoredCallEndsWithSilence(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		connected(t, d)
+		done := call(t.Context(), d, transport.SendOptions{Monitor: 2 * time.Second})
+		sent(t, d.direct)
+		wantError(t, "Call", (<-done).err, transport.ErrMonitorTimeout)
+	})
+}
+
+func TestCastReturnsWithItsConfirm(t *testing.T) {
+	t.Parallel()
+	for _, to := range []target.Target{topic, {Exchange: "x", Topic: "t", Fanout: true}} {
+		for _, reason := range []error{nil, transport.ErrUndeliverable, transport.ErrRejected, transport.ErrConnectionLost, transport.ErrClosed} {
+			inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+				d.publisher.set(true, nil)
+				done := make(chan error, 1)
+				go func() { done <- d.Cast(t.Context(), to, &transport.Request{Method: "m"}, transport.SendOptions{}) }()
+				p, req := sent(t, d.laneTo(to))
+				if req.Call() || req.ReplyQueue != "" || req.UniqueID == "" {
+					t.Errorf("the request is %+v, want a cast with a unique id", req)
+				}
+				select {
+				case err := <-done:
+					t.Errorf("Cast = %v before it was confirmed", err)
+				default:
+				}
+				p.settle(reason)
+				if err := <-done; !errors.Is(err, reason) {
+					t.Errorf("Cast = %v, want %v", err, reason)
+				}
+			})
+		}
+	}
+}
+
+func TestCastThatIsCancelledTellsWhetherItWasSent(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]error{"sent": transport.ErrConnectionLost, "not sent": transport.ErrNotConnected} {
+		inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+			d.publisher.set(true, nil)
+			reason := errors.New("the user left")
+			ctx, cancel := context.WithCancelCause(t.Context())
+			done := make(chan error, 1)
+			go func() { done <- d.Cast(ctx, topic, &transport.Request{}, transport.SendOptions{}) }()
+			synctest.Wait()
+			if name == "sent" {
+				sent(t, d.direct)
+			}
+			cancel(reason)
+			err := <-done
+			wantError(t, name, err, want)
+			wantError(t, name, err, reason)
+		})
+	}
+}
+
+func TestFullLaneMakesSendersWait(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		d.publisher.set(true, nil)
+		for range laneQueue {
+			if err := d.direct.submit(t.Context(), &publication{settle: func(error) {}}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		err := d.Cast(ctx, topic, &transport.Request{}, transport.SendOptions{})
+		wantError(t, "Cast", err, transport.ErrNotConnected)
+		wantError(t, "Cast", err, context.DeadlineExceeded)
+		if !strings.Contains(err.Error(), "busy") {
+			t.Errorf("Cast = %v, want it to tell that the publisher is busy", err)
+		}
+		closed := make(chan error, 1)
+		go func() { closed <- d.direct.submit(t.Context(), &publication{settle: func(error) {}}) }()
+		synctest.Wait()
+		if err := d.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-closed; err != nil { // there may be room again before it looks
+			wantError(t, "submit", err, transport.ErrClosed)
+		}
+	})
+}
+
+func TestAbandonedLaneSettlesEachPublicationOnce(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		var s settlement
+		d.direct.carried = s.publication("carried")
+		taken := s.publication("withdrawn")
+		for _, p := range []*publication{s.publication("first"), taken, s.publication("last")} {
+			if err := d.direct.submit(t.Context(), p); err != nil {
+				t.Fatal(err)
+			}
+		}
+		taken.withdraw()
+		for range 2 {
+			d.direct.abandon()
+		}
+		for _, name := range []string{"carried", "first", "last"} {
+			s.want(t, name, transport.ErrClosed)
+		}
+		s.wantUnsettled(t, "withdrawn")
+	})
+}
+
+func TestCloseEndsCallsAndCastsUnderWay(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		connected(t, d)
+		called := call(t.Context(), d, transport.SendOptions{})
+		sent(t, d.direct)
+		cast := make(chan error, 1)
+		go func() { cast <- d.Cast(t.Context(), topic, &transport.Request{}, transport.SendOptions{}) }()
+		synctest.Wait()
+		begun := time.Now()
+		if err := d.Close(t.Context()); err != nil {
+			t.Errorf("Close = %v", err)
+		}
+		if took := time.Since(begun); took > closeTimeout {
+			t.Errorf("Close took %s, want at most %s", took, closeTimeout)
+		}
+		wantError(t, "Call", (<-called).err, transport.ErrClosed)
+		wantError(t, "Cast", <-cast, transport.ErrClosed)
+	})
+}
+
+func TestCloseThatIsCutShortGoesOn(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		connected(t, d) // on a channel whose owner does not answer
+		ctx, cancel := context.WithTimeout(t.Context(), closeTimeout/2)
+		defer cancel()
+		wantError(t, "Close", d.Close(ctx), context.DeadlineExceeded)
+		wantError(t, "Cast", d.Cast(t.Context(), topic, &transport.Request{}, transport.SendOptions{}), transport.ErrClosed)
+		if err := d.Close(t.Context()); err != nil {
+			t.Errorf("second Close = %v", err)
+		}
+	})
+}
+
+func TestOpenKeepsTheHostsAndShufflesThem(t *testing.T) {
+	t.Parallel()
+	var names []string
+	for i := range 20 {
+		names = append(names, fmt.Sprintf("h%02d", i))
+	}
+	url := "rabbit://" + strings.Join(names, ",") + "/vh"
+	shuffled := false
+	for range 3 {
+		d := undialled(t, url)
+		var got []string
+		for _, h := range d.hosts {
+			got = append(got, h.Name)
+		}
+		shuffled = shuffled || !cmp.Equal(names, got)
+		if diff := cmp.Diff(names, got, cmpopts.SortSlices(strings.Compare)); diff != "" {
+			t.Errorf("other hosts (-want +got):\n%s", diff)
+		}
+		if d.virtualHost != "vh" {
+			t.Errorf("virtual host %q, want vh", d.virtualHost)
+		}
+	}
+	if !shuffled {
+		t.Error("the hosts are in the order of the URL three times, want them shuffled")
+	}
+	if d := undialled(t, "rabbit:///"); len(d.hosts) != 1 || d.hosts[0] != (transport.Host{}) {
+		t.Errorf("hosts %v, want the default one", d.hosts)
+	}
+}
+
+func TestOpenLogsToTheStandardLoggerByDefault(t *testing.T) {
+	t.Parallel()
+	d, err := Open(&transport.URL{Driver: "rabbit"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.log != logrus.StandardLogger() {
+		t.Errorf("the logger is %v, want the standard one", d.log)
+	}
+	if err := d.Close(t.Context()); err != nil {
+		t.Errorf("Close = %v", err)
+	}
+}
+
+func TestSubscriptionIsReadyWhenItIsAttached(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		begin := func() (*subscription, <-chan error) {
+			sub := newSubscription(d, []queue{d.options.replyQueue()}, 1, nil, nil)
+			done := make(chan error, 1)
+			go func() { done <- sub.ready(t.Context()) }()
+			synctest.Wait()
+			return sub, done
+		}
+		sub, done := begin()
+		a := fakeChannel()
+		sub.set(a, nil)
+		if err := <-done; err != nil || sub.attached() != a {
+			t.Errorf("ready = %v, attached to %p; want %p", err, sub.attached(), a)
+		}
+		sub, done = begin()
+		refused := &BrokerError{Code: 406, Text: "PRECONDITION_FAILED"}
+		sub.set(nil, refused)
+		wantError(t, "ready where the broker refuses", <-done, refused)
+		sub, done = begin()
+		sub.stop()
+		sub.stop()
+		wantError(t, "ready of one that is stopped", <-done, transport.ErrClosed)
+		if !sub.stopped() {
+			t.Error("it is not stopped")
+		}
+		_, done = begin()
+		if err := d.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantError(t, "ready of a closed driver's", <-done, transport.ErrClosed)
+	})
+}
+
+func TestSubscriptionThatIsNotReadyInTimeIsForgotten(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		d.consumer.link.set(false, errConnClosed)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		_, err := d.Listen(ctx, target.Target{Exchange: "x", Topic: "t", Server: "s"}, transport.ListenOptions{})
+		for _, want := range []error{transport.ErrNotConnected, context.DeadlineExceeded, errConnClosed} {
+			wantError(t, "Listen", err, want)
+		}
+		if len(d.consumer.subs) != 0 {
+			t.Errorf("%d subscriptions are remembered", len(d.consumer.subs))
+		}
+	})
+}
+
+func TestPrefetchOfAListenerIsTheOptionsOrItsOwn(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		query     string
+		own, want int
+	}{
+		{"", 128, 128},
+		{"", 0, 1},
+		{"rabbit_qos_prefetch_count=10", 128, 10},
+		{"rabbit_qos_prefetch_count=0", 128, 128},
+		{"", 1 << 20, 65535}, // more than the wire can say
+	} {
+		inBubble(t, "rabbit://h/?"+c.query, func(t *testing.T, d *Driver) {
+			listened := make(chan error, 1)
+			go func() {
+				_, err := d.Listen(t.Context(), target.Target{Exchange: "x", Topic: "t", Server: "s"}, transport.ListenOptions{Prefetch: c.own})
+				listened <- err
+			}()
+			synctest.Wait()
+			d.consumer.mu.Lock()
+			sub := d.consumer.subs[0]
+			d.consumer.mu.Unlock()
+			if sub.prefetch != c.want {
+				t.Errorf("%q with %d: prefetch %d, want %d", c.query, c.own, sub.prefetch, c.want)
+			}
+			a := fakeChannel()
+			close(a.ended)
+			sub.set(a, nil)
+			if err := <-listened; err != nil {
+				t.Errorf("Listen = %v", err)
+			}
+		})
+	}
+}
