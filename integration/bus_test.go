@@ -69,19 +69,14 @@ func (b *bus) target(server string) messaging.Target {
 	return messaging.Target{Exchange: b.exchange, Topic: b.topic, Server: server}
 }
 
-// sweep removes what outlives its servers. A deletion that the broker refuses is of what is gone already.
+// sweep removes what outlives its servers: their queues, and exchanges.
 func (b *bus) sweep(tb testing.TB) {
-	conn := dial(tb, b.url)
-	for _, queue := range []string{b.topic, b.topic + ".host1", b.topic + ".host2"} {
-		if ch, err := conn.Channel(); err == nil {
-			_, _ = ch.QueueDelete(queue, false, false, false)
-			_ = ch.Close()
-		}
+	tb.Helper()
+	queues := []string{b.topic}
+	for _, server := range []string{"host1", "host2", "first", "second"} {
+		queues = append(queues, b.topic+"."+server)
 	}
-	if ch, err := conn.Channel(); err == nil {
-		_ = ch.ExchangeDelete(b.exchange, false, false)
-		_ = ch.Close()
-	}
+	remove(tb, dial(tb, b.url), []string{b.exchange, b.topic + "_fanout"}, queues)
 }
 
 // dial opens an AMQP connection of the test's own, closed at its end.
@@ -126,8 +121,10 @@ func join(tb testing.TB, transportURL string) *party {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	p := &party{Transport: messaging.NewTransport(driver, messaging.WithLogger(logger)), driver: driver, log: hook,
-		notes: make(chan note, 1000)}
+	p := &party{
+		Transport: messaging.NewTransport(driver, messaging.WithLogger(logger)), driver: driver, log: hook,
+		notes: make(chan note, 1000),
+	}
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -173,7 +170,7 @@ func (p *party) client(tb testing.TB, b *bus, opts ...messaging.ClientOption) *m
 }
 
 // serve starts a server, which is stopped when the test ends.
-func (p *party) serve(tb testing.TB, on messaging.Target, endpoints ...*messaging.Endpoint) *messaging.MessageHandlingServer {
+func (p *party) serve(tb testing.TB, on messaging.Target, endpoints ...*messaging.Endpoint) {
 	tb.Helper()
 	srv, err := messaging.NewRPCServer(p.Transport, on, endpoints)
 	if err != nil {
@@ -182,6 +179,12 @@ func (p *party) serve(tb testing.TB, on messaging.Target, endpoints ...*messagin
 	if err := srv.Start(patient(tb)); err != nil {
 		tb.Fatalf("start: %v", err)
 	}
+	stopLater(tb, srv)
+}
+
+// stopLater stops a server when the test ends.
+func stopLater(tb testing.TB, srv *messaging.MessageHandlingServer) {
+	tb.Helper()
 	tb.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
@@ -192,7 +195,6 @@ func (p *party) serve(tb testing.TB, on messaging.Target, endpoints ...*messagin
 			tb.Errorf("wait: %v", err)
 		}
 	})
-	return srv
 }
 
 // patient is a context that ends when the test's patience does.

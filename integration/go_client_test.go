@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"math/big"
 	"slices"
@@ -64,19 +65,24 @@ func (s *service) describe(t *testing.T, value any, kind, repr string) {
 }
 
 // wantRemote calls a method that must fail by that class.
-func wantRemote(t *testing.T, c *messaging.Client, method string, a args, module, class, message string) *messaging.RemoteError {
+func wantRemote(t *testing.T, c *messaging.Client, method string, a args, module, class, message string) {
 	t.Helper()
-	err := c.Call(t.Context(), method, a, nil)
-	var remote *messaging.RemoteError
-	if !errors.As(err, &remote) {
-		t.Fatalf("call %s = %v, want a RemoteError", method, err)
-	}
+	remote := callFailing(t, c, method, a)
 	if remote.Module != module || remote.Class != class || remote.Message != message {
 		t.Errorf("remote error %s.%s: %q, want %s.%s: %q",
 			remote.Module, remote.Class, remote.Message, module, class, message)
 	}
 	if text := strings.Join(remote.Traceback, ""); !strings.Contains(text, class) {
 		t.Errorf("traceback %q does not end in the class", text)
+	}
+}
+
+func callFailing(t *testing.T, c *messaging.Client, method string, a args) *messaging.RemoteError {
+	t.Helper()
+	err := c.Call(t.Context(), method, a, nil)
+	var remote *messaging.RemoteError
+	if !errors.As(err, &remote) {
+		t.Fatalf("call %s = %v, want a RemoteError", method, err)
 	}
 	return remote
 }
@@ -224,7 +230,8 @@ var goClientTests = []struct {
 		wantRemote(t, s.client, "fail", args{"kind": "builtin"}, "builtins", "ValueError", "no such thing: ß")
 	}},
 	{"a failure with kwargs keeps them", func(t *testing.T, s *service) {
-		e := wantRemote(t, s.client, "fail", args{"kind": "quota"}, "peer_errors", "QuotaExceeded", "No cores left: 20 used.")
+		wantRemote(t, s.client, "fail", args{"kind": "quota"}, "peer_errors", "QuotaExceeded", "No cores left: 20 used.")
+		e := callFailing(t, s.client, "fail", args{"kind": "quota"})
 		if diff := cmp.Diff(map[string]any{"resource": "cores", "used": json.Number("20")}, e.Kwargs); diff != "" {
 			t.Errorf("kwargs (-want +got):\n%s", diff)
 		}
@@ -275,10 +282,8 @@ var goClientTests = []struct {
 		receiveNothing(t, s.server.notes)
 	}},
 	{"an argument too many is a TypeError", func(t *testing.T, s *service) {
-		err := s.client.Call(t.Context(), "required", args{"name": "x", "more": 1}, nil)
-		var remote *messaging.RemoteError
-		if !errors.As(err, &remote) || remote.Class != "TypeError" {
-			t.Errorf("Call = %v, want a TypeError", err)
+		if e := callFailing(t, s.client, "required", args{"name": "x", "more": 1}); e.Class != "TypeError" {
+			t.Errorf("remote error %v, want a TypeError", e)
 		}
 	}},
 	{"the request context arrives", func(t *testing.T, s *service) {
@@ -291,9 +296,7 @@ var goClientTests = []struct {
 			t.Fatal(err)
 		}
 		seen := map[string]any{"client_timeout": nil}
-		for key, value := range sent {
-			seen[key] = value
-		}
+		maps.Copy(seen, sent)
 		if diff := cmp.Diff(seen, got); diff != "" {
 			t.Errorf("request context (-sent +seen):\n%s", diff)
 		}
@@ -339,7 +342,11 @@ var goClientTests = []struct {
 		want(t, s.client, "echo", nil, map[string]any{}) // the answer that comes late is for nobody
 	}},
 	{"a call that nobody answers is a timeout", func(t *testing.T, s *service) {
-		c := s.client.Prepare(messaging.ToServer("nobody"), messaging.WithTimeout(800*time.Millisecond))
+		c, err := messaging.NewClient(s.party.Transport, messaging.Target{Exchange: s.exchange, Topic: unique("topic")},
+			messaging.WithTimeout(800*time.Millisecond))
+		if err != nil {
+			t.Fatal(err)
+		}
 		begun := time.Now()
 		if err := c.Call(t.Context(), "who", nil, nil); !errors.Is(err, messaging.ErrTimeout) {
 			t.Errorf("Call = %v, want ErrTimeout", err)

@@ -194,6 +194,7 @@ func TestBadMessagesAreRejectedOnceAndServingGoesOn(t *testing.T) {
 			if got := v.server.driver.Stats().Malformed - before; got != 1 {
 				t.Errorf("counted %d malformed messages, want 1", got)
 			}
+			eventually(t, "the tap has seen that it was rejected", func() bool { return v.rejected(t) > rejected })
 			if got := v.rejected(t) - rejected; got != 1 {
 				t.Errorf("rejected %d messages, want 1", got)
 			}

@@ -90,7 +90,7 @@ func rawAsk(ctx context.Context, b *bus) error {
 // TestEverybodyIsBackSoonAfterTheBroker has a broker of its own that comes late, is stopped, and is killed, under
 // a scheduler process and a server and a client in this process. It does not run beside other tests: it measures
 // time.
-func TestEverybodyIsBackSoonAfterTheBroker(t *testing.T) { //nolint:paralleltest // see above
+func TestEverybodyIsBackSoonAfterTheBroker(t *testing.T) {
 	own := broker.ForTest(t, broker.WithControl())
 	if err := own.Stop(t.Context()); err != nil {
 		t.Fatal(err)
@@ -203,16 +203,7 @@ func startInBackground(t *testing.T, p *party, b *bus) <-chan error {
 	ctx := patientFor(t, 2*time.Minute)
 	started := make(chan error, 1)
 	go func() { started <- srv.Start(ctx) }() // ends with the test's context
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		if err := srv.Stop(ctx); err != nil {
-			t.Errorf("stop: %v", err)
-		}
-		if err := srv.Wait(ctx); err != nil {
-			t.Errorf("wait: %v", err)
-		}
-	})
+	stopLater(t, srv)
 	return started
 }
 
@@ -301,7 +292,7 @@ func TestDeletedQueuesAreConsumedAgain(t *testing.T) {
 			if took := time.Since(deleted); took > 2*time.Second {
 				t.Errorf("the queue was consumed again after %s, want within about a second", took)
 			}
-			if got := server.driver.Stats().Cancelled; got != uint64(i+1) { //nolint:gosec // a small number
+			if got := server.driver.Stats().Cancelled; got != uint64(i+1) {
 				t.Errorf("%d consumers were cancelled, want %d", got, i+1)
 			}
 		})
@@ -347,4 +338,27 @@ func TestDeletedReplyQueueDoesNotDeafenTheClient(t *testing.T) {
 	if got := client.driver.Stats().Cancelled; got != 2 {
 		t.Errorf("%d consumers were cancelled, want 2", got)
 	}
+}
+
+// TestHandshakesThatABootingBrokerCutsDelayNobody stands for a broker behind a port that is open before it is: it
+// says its greeting, and hangs up when the client logs in. AMQP libraries take that for a wrong password.
+func TestHandshakesThatABootingBrokerCutsDelayNobody(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	gate := newGate(t, b.url)
+	gate.booting.Store(true)
+	server, client := join(t, gate.url), join(t, gate.url)
+	started := startInBackground(t, server, b)
+	select {
+	case err := <-started:
+		t.Fatalf("the server started without a broker: %v", err)
+	case <-time.After(8 * time.Second): // as long as a broker boots
+	}
+	gate.booting.Store(false)
+	back := time.Now()
+	if err := receive(t, started); err != nil {
+		t.Fatalf("start the server: %v", err)
+	}
+	c := client.client(t, b, messaging.WithMandatory())
+	within(t, back, "the client calls the server", func(ctx context.Context) error { return c.Call(ctx, "who", nil, nil) })
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -45,7 +46,7 @@ func newTap(tb testing.TB, transportURL string) *tap {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	behind := net.JoinHostPort(uri.Host, fmt.Sprint(uri.Port))
+	behind := net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port))
 	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
@@ -73,7 +74,7 @@ func (t *tap) accept(l net.Listener, behind string, running *sync.WaitGroup) {
 		if err != nil {
 			return
 		}
-		server, err := net.Dial("tcp", behind) //nolint:noctx // it ends with its client
+		server, err := net.Dial("tcp", behind)
 		if err != nil {
 			_ = client.Close()
 			continue
@@ -288,8 +289,8 @@ func (r *wireReader) long() uint32     { return binary.BigEndian.Uint32(r.take(4
 func (r *wireReader) longlong() uint64 { return binary.BigEndian.Uint64(r.take(8)) }
 func (r *wireReader) shortstr() string { return string(r.take(int(r.octet()))) }
 func (r *wireReader) longstr() string  { return string(r.take(int(min(r.long(), 1<<24)))) }
-func (r *wireReader) signed32() any    { return int32(r.long()) }     //nolint:gosec // the same bits
-func (r *wireReader) signed64() any    { return int64(r.longlong()) } //nolint:gosec // the same bits
+func (r *wireReader) signed32() any    { return int32(r.long()) }
+func (r *wireReader) signed64() any    { return int64(r.longlong()) }
 func (r *wireReader) boolean() any     { return r.octet() != 0 }
 
 func (r *wireReader) value(kind string) any {
@@ -305,7 +306,7 @@ func (r *wireReader) value(kind string) any {
 	case "l":
 		return int(r.long())
 	case "q":
-		return int(r.longlong()) //nolint:gosec // a count
+		return int(r.longlong())
 	}
 	return r.table()
 }

@@ -184,7 +184,7 @@ func (c *conversation) declarations(from *tap) []string {
 	seen := map[string]bool{}
 	for _, m := range from.sent("") {
 		switch m.Name {
-		case "exchange.declare", "queue.declare", "queue.bind", "basic.consume", "confirm.select":
+		case "exchange.declare", "queue.declare", "queue.bind", "basic.consume":
 		default:
 			continue
 		}
@@ -244,6 +244,11 @@ func TestGoSendsFrameByFrameWhatPythonSends(t *testing.T) {
 			checkPrefetch(t, name, tap)
 		}
 	})
+	t.Run("confirms before every publication", func(t *testing.T) {
+		for name, tap := range map[string]*tap{"client": golang.client, "server": golang.server} {
+			checkConfirms(t, name, tap)
+		}
+	})
 	t.Run("the fanout queue is deleted on a clean stop", func(t *testing.T) {
 		for name, c := range map[string]*conversation{"Python": python, "Go": golang} {
 			var deleted []string
@@ -258,10 +263,29 @@ func TestGoSendsFrameByFrameWhatPythonSends(t *testing.T) {
 	})
 }
 
+// place is a channel of a connection.
+type place struct{ connection, channel int }
+
+// checkConfirms checks that no channel publishes without confirms.
+func checkConfirms(t *testing.T, name string, tap *tap) {
+	t.Helper()
+	confirms := map[place]bool{}
+	for _, m := range tap.sent("") {
+		at := place{m.Connection, m.Channel}
+		switch m.Name {
+		case "confirm.select":
+			confirms[at] = true
+		case "basic.publish":
+			if !confirms[at] {
+				t.Errorf("%s: published to %v without confirms", name, m.Fields["routing_key"])
+			}
+		}
+	}
+}
+
 // checkPrefetch checks that every channel with a consumer has a limit from before it, per consumer.
 func checkPrefetch(t *testing.T, name string, tap *tap) {
 	t.Helper()
-	type place struct{ connection, channel int }
 	limit := map[place]int{}
 	consumers := 0
 	for _, m := range tap.sent("") {

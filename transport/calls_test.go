@@ -397,26 +397,38 @@ func TestWaitErrorTellsADeadlineFromACancellation(t *testing.T) {
 	cancel(reason)
 	plain, cancelPlain := context.WithCancel(t.Context())
 	cancelPlain()
-	for name, c := range map[string]struct {
-		ctx     context.Context
+	for _, c := range []struct {
+		name    string
+		err     error
 		is, not []error
 	}{
-		"a deadline":     {expired, []error{transport.ErrTimeout, context.DeadlineExceeded}, []error{context.Canceled}},
-		"a reason":       {cancelled, []error{reason}, []error{transport.ErrTimeout, context.DeadlineExceeded}},
-		"a cancellation": {plain, []error{context.Canceled}, []error{transport.ErrTimeout, context.DeadlineExceeded}},
+		{
+			"a deadline", transport.WaitError(expired, "m-1"),
+			[]error{transport.ErrTimeout, context.DeadlineExceeded},
+			[]error{context.Canceled, reason},
+		},
+		{
+			"a reason", transport.WaitError(cancelled, "m-1"),
+			[]error{reason},
+			[]error{transport.ErrTimeout, context.DeadlineExceeded},
+		},
+		{
+			"a cancellation", transport.WaitError(plain, "m-1"),
+			[]error{context.Canceled},
+			[]error{transport.ErrTimeout, context.DeadlineExceeded},
+		},
 	} {
-		err := transport.WaitError(c.ctx, "m-1")
-		if !strings.Contains(err.Error(), "message m-1") {
-			t.Errorf("%s: error = %v, want the message in it", name, err)
+		if !strings.Contains(c.err.Error(), "message m-1") {
+			t.Errorf("%s: error = %v, want the message in it", c.name, c.err)
 		}
 		for _, want := range c.is {
-			if !errors.Is(err, want) {
-				t.Errorf("%s: error = %v, want it to match %v", name, err, want)
+			if !errors.Is(c.err, want) {
+				t.Errorf("%s: error = %v, want it to match %v", c.name, c.err, want)
 			}
 		}
 		for _, other := range c.not {
-			if errors.Is(err, other) {
-				t.Errorf("%s: error = %v, want it not to match %v", name, err, other)
+			if errors.Is(c.err, other) {
+				t.Errorf("%s: error = %v, want it not to match %v", c.name, c.err, other)
 			}
 		}
 	}
