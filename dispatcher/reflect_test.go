@@ -129,7 +129,7 @@ func (unsuitable) NoParameters() error { return nil }
 
 func (unsuitable) NoContext(string) error { return nil }
 
-func (unsuitable) LateContext(string, context.Context) error { return nil } //nolint:revive,staticcheck // what is tested
+func (unsuitable) LateContext(string, context.Context) error { return nil } //nolint:revive // what is tested
 
 func (unsuitable) OwnContext(ownContext) error { return nil }
 

@@ -11,8 +11,8 @@ import (
 )
 
 // Calls are the calls of one client that wait for their replies: what a driver needs between the queue on
-// which replies arrive and the goroutines that wait for them. The zero value is ready; all methods are safe
-// for concurrent use.
+// which replies arrive and the goroutines that wait for them. The zero value is ready; all methods but
+// Deliver are safe for concurrent use.
 type Calls struct {
 	mu      sync.Mutex
 	waiting map[string]*PendingCall
@@ -44,7 +44,8 @@ func (c *Calls) Begin(id string, monitor time.Duration) (*PendingCall, error) {
 }
 
 // Deliver hands a reply to the call that waits for it. It reports whether one does: replies to calls that
-// have ended, or never were, are dropped (oslo_messaging/_drivers/amqpdriver.py, ReplyWaiters.put).
+// have ended, or never were, are dropped (oslo_messaging/_drivers/amqpdriver.py, ReplyWaiters.put). Replies must be
+// delivered by one goroutine, in the order in which they arrive: the newest message of a call counts.
 func (c *Calls) Deliver(reply *Reply) bool {
 	id, _ := reply.MsgID.Text()
 	c.mu.Lock()

@@ -115,6 +115,9 @@ func (a *attachment) run(ctx context.Context) error {
 			stopping = nil
 			err = a.cancel()
 			close(a.idle)
+			if err == nil && a.sub.abandoned.Load() { // Listen has failed: it was attached too late
+				return transport.ErrClosed
+			}
 		case e := <-a.closed:
 			return channelError(e)
 		case <-a.session.ended:

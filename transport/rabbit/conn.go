@@ -46,6 +46,7 @@ type conn struct {
 	room   sync.Cond // signalled when unsent shrinks or err is set
 	busy   bool      // somebody writes to the socket
 	last   time.Time // when that last ended
+	until  time.Time // when Close gives up sending; zero before Close
 
 	wake   chan struct{} // there is something to send, or the end
 	sender sync.WaitGroup
@@ -60,27 +61,33 @@ func newConn(socket net.Conn, guard time.Duration) *conn {
 	return c
 }
 
-// setGuard changes how long the peer may be silent, beginning with the next read.
+// setGuard changes how long the peer may be silent, for a read that is under way too.
 func (c *conn) setGuard(silence time.Duration) {
 	c.guard.Store(int64(silence))
-	// A read that is under way keeps its deadline, that of the handshake, unless it is renewed.
+	_ = c.arm(silence) // fails on a closed socket only, which the reader notices
+}
+
+func (c *conn) arm(silence time.Duration) error {
 	var deadline time.Time
 	if silence > 0 {
 		deadline = time.Now().Add(silence)
 	}
-	_ = c.socket.SetReadDeadline(deadline) // fails on a closed socket only, which the reader notices
+	return c.socket.SetReadDeadline(deadline)
 }
 
 // guardedReader reads from the socket with a fresh deadline each time.
 type guardedReader struct{ c *conn }
 
 func (g guardedReader) Read(p []byte) (int, error) {
-	if guard := time.Duration(g.c.guard.Load()); guard > 0 {
-		if err := g.c.socket.SetReadDeadline(time.Now().Add(guard)); err != nil {
+	for {
+		guard := g.c.guard.Load()
+		if err := g.c.arm(time.Duration(guard)); err != nil {
 			return 0, err
 		}
+		if g.c.guard.Load() == guard { // else setGuard came in between, and its deadline was overwritten
+			return g.c.socket.Read(p)
+		}
 	}
-	return g.c.socket.Read(p)
 }
 
 func (c *conn) Read(p []byte) (int, error) { return c.reader.Read(p) }
@@ -171,7 +178,13 @@ func (c *conn) take() (batch []byte, ended bool) {
 
 // write writes to the socket for who has set busy.
 func (c *conn) write(batch []byte) error {
-	err := c.socket.SetWriteDeadline(time.Now().Add(writeTimeout))
+	c.mu.Lock()
+	deadline := c.until
+	if deadline.IsZero() {
+		deadline = time.Now().Add(writeTimeout)
+	}
+	err := c.socket.SetWriteDeadline(deadline) // under the lock: not after Close has set a nearer one
+	c.mu.Unlock()
 	if err == nil {
 		_, err = c.socket.Write(batch)
 	}
@@ -202,9 +215,12 @@ func (c *conn) Close() error {
 	if c.err == nil {
 		c.err = errConnClosed
 	}
+	if c.until.IsZero() {
+		c.until = time.Now().Add(flushTimeout)
+	}
+	_ = c.socket.SetWriteDeadline(c.until) // fails on a closed socket only
 	c.room.Broadcast()
 	c.mu.Unlock()
-	_ = c.socket.SetWriteDeadline(time.Now().Add(flushTimeout))
 	c.nudge()
 	c.sender.Wait()
 	return c.socket.Close()

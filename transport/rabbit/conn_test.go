@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -333,6 +334,55 @@ func TestSilentPeerEndsTheConnection(t *testing.T) {
 	}
 }
 
+// slowDeadline is a socket whose first read deadline takes its time.
+type slowDeadline struct {
+	net.Conn
+	calls    atomic.Int32
+	release  chan struct{}
+	deadline atomic.Pointer[time.Time]
+}
+
+func (s *slowDeadline) SetReadDeadline(t time.Time) error {
+	if s.calls.Add(1) == 1 {
+		<-s.release
+	}
+	s.deadline.Store(&t)
+	return nil
+}
+
+func (s *slowDeadline) Read([]byte) (int, error) { return 0, io.EOF }
+
+func TestNewGuardIsNotOverwrittenByAReadThatBegins(t *testing.T) {
+	t.Parallel()
+	for _, guard := range []time.Duration{time.Minute, 0} {
+		synctest.Test(t, func(t *testing.T) {
+			pipe, peer := net.Pipe()
+			defer peer.Close()
+			socket := &slowDeadline{Conn: pipe, release: make(chan struct{})}
+			c := newConn(socket, time.Second)
+			read := make(chan error, 1)
+			go func() {
+				_, err := c.Read(make([]byte, 1))
+				read <- err
+			}()
+			synctest.Wait() // the read is about to set the deadline of the old guard
+			c.setGuard(guard)
+			close(socket.release)
+			wantError(t, "Read", <-read, io.EOF)
+			var want time.Time
+			if guard > 0 {
+				want = time.Now().Add(guard)
+			}
+			if got := *socket.deadline.Load(); !got.Equal(want) {
+				t.Errorf("guard %s: the read has deadline %s, want %s", guard, got, want)
+			}
+			if err := c.Close(); err != nil {
+				t.Errorf("Close = %v", err)
+			}
+		})
+	}
+}
+
 // readerOf hides that a conn is more than a reader.
 func readerOf(c *conn) io.Reader { return struct{ io.Reader }{c} }
 
@@ -457,6 +507,36 @@ func TestCloseGivesUpAPeerThatDoesNotRead(t *testing.T) {
 			t.Errorf("Close took %s, want %s", waited, flushTimeout)
 		}
 		wantError(t, "first Write", <-first, os.ErrDeadlineExceeded)
+	})
+}
+
+func TestCloseGivesUpAPeerThatStopsReadingMeanwhile(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, peer := pipe(0)
+		defer peer.Close()
+		first := write(c, "first")
+		synctest.Wait()
+		if err := <-write(c, "second"); err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		closed := make(chan struct{})
+		go func() {
+			_ = c.Close() // its socket is closed by the failed write
+			close(closed)
+		}()
+		<-time.After(flushTimeout / 2)
+		if _, err := io.ReadFull(peer, make([]byte, len("first"))); err != nil {
+			t.Fatal(err)
+		}
+		if err := <-first; err != nil {
+			t.Errorf("first Write = %v", err)
+		}
+		<-closed
+		if waited := time.Since(begun); waited != flushTimeout {
+			t.Errorf("Close took %s, want %s", waited, flushTimeout)
+		}
 	})
 }
 

@@ -9,6 +9,7 @@ package rabbit
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -152,7 +153,11 @@ func (d *Driver) Cast(ctx context.Context, to target.Target, req *transport.Requ
 	case <-d.closing:
 		err = transport.ErrClosed
 	case <-ctx.Done():
-		err = unconfirmed(ctx, p)
+		select {
+		case err = <-settled: // at the same time: what the broker said counts
+		default:
+			err = unconfirmed(ctx, p)
+		}
 	}
 	if err != nil {
 		return fmt.Errorf("rabbit: %w", err)
@@ -182,7 +187,8 @@ func (d *Driver) publication(to target.Target, req *transport.Request, opts tran
 	}
 	p := &publication{message: newMessage(body), uniqueID: req.UniqueID, mandatory: opts.Mandatory && !to.Fanout}
 	if opts.Expiration > 0 {
-		p.message.Expiration = strconv.FormatInt(max(opts.Expiration.Milliseconds(), 1), 10)
+		// More than 32 bits of milliseconds (50 days) would cost the channel (rabbit_misc.erl, check_expiry).
+		p.message.Expiration = strconv.FormatInt(min(max(opts.Expiration.Milliseconds(), 1), math.MaxUint32), 10)
 	}
 	p.exchange, p.key = d.options.address(to)
 	return p, nil
@@ -213,7 +219,7 @@ func (d *Driver) subscribe(ctx context.Context, sub *subscription) error {
 	d.consumer.add(sub)
 	d.consumer.link.start()
 	if err := sub.ready(ctx); err != nil {
-		sub.stop()
+		sub.abandon()
 		d.consumer.remove(sub)
 		return err
 	}

@@ -396,7 +396,19 @@ func TestSubscriptionThatIsNotReadyInTimeIsForgotten(t *testing.T) {
 		d.consumer.link.set(false, errConnClosed)
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		_, err := d.Listen(ctx, target.Target{Exchange: "x", Topic: "t", Server: "s"}, transport.ListenOptions{})
+		listened := make(chan error, 1)
+		go func() {
+			_, err := d.Listen(ctx, target.Target{Exchange: "x", Topic: "t", Server: "s"}, transport.ListenOptions{})
+			listened <- err
+		}()
+		synctest.Wait()
+		d.consumer.mu.Lock()
+		sub := d.consumer.subs[0]
+		d.consumer.mu.Unlock()
+		err := <-listened
+		if !sub.stopped() || !sub.abandoned.Load() {
+			t.Error("an attachment that comes too late would stay")
+		}
 		for _, want := range []error{transport.ErrNotConnected, context.DeadlineExceeded, errConnClosed} {
 			wantError(t, "Listen", err, want)
 		}

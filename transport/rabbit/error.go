@@ -33,7 +33,7 @@ func brokerError(err error) error {
 }
 
 // permanent tells errors that another attempt at the same declaration would only repeat: something exists
-// with other flags (406), is not permitted (403), or the broker does not have what is asked for (540, 541).
+// with other flags (406), is not permitted (403), or the broker does not have what is asked for (540).
 func permanent(err error) bool {
 	var e *BrokerError
 	if !errors.As(err, &e) {

@@ -54,7 +54,9 @@ func (in *incoming) Ack(ctx context.Context) error {
 		if first {
 			in.listener.duplicates.Remove(in.request.UniqueID)
 		}
-		stats.stale.Add(1)
+		if errors.Is(err, transport.ErrStale) {
+			stats.stale.Add(1)
+		}
 		return err
 	}
 	if !first {

@@ -42,6 +42,9 @@ func newLane(d *Driver, redeclare bool) *lane {
 func (l *lane) submit(ctx context.Context, p *publication) error {
 	select {
 	case l.jobs <- p:
+		if l.driver.isClosing() { // perhaps abandon came first, and nobody else looks again
+			l.drain()
+		}
 		return nil
 	case <-l.driver.closing:
 		return transport.ErrClosed
@@ -147,6 +150,10 @@ func (l *lane) abandon() {
 		l.carried = nil
 		p.settle(transport.ErrClosed)
 	}
+	l.drain()
+}
+
+func (l *lane) drain() {
 	for {
 		select {
 		case p := <-l.jobs:

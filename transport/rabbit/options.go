@@ -3,6 +3,7 @@ package rabbit
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,7 +31,9 @@ type Options struct {
 	// (rabbit_qos_prefetch_count). oslo.messaging reads 0, its default, as no limit; here it is the server's own
 	// default, since without a limit the client takes the whole queue into memory.
 	Prefetch int
-	// Heartbeat is the AMQP heartbeat asked for, default 60 s; 0 is off (heartbeat_timeout_threshold).
+	// Heartbeat is the AMQP heartbeat asked for, default 60 s (heartbeat_timeout_threshold). 0 leaves it to the
+	// broker, which asks for 60 s unless it is told otherwise; to oslo.messaging it is off, which the AMQP library
+	// does not offer.
 	Heartbeat time.Duration
 	// LoginMethod is the SASL mechanism, AMQPLAIN by default, or PLAIN (rabbit_login_method).
 	LoginMethod string
@@ -59,7 +62,7 @@ var parsers = map[string]func(o *Options, value string) error{
 	"amqp_auto_delete":                     func(o *Options, v string) error { return parseBool(&o.AutoDelete, v) },
 	"rabbit_quorum_queue":                  func(o *Options, v string) error { return parseBool(&o.QuorumQueue, v) },
 	"rabbit_transient_quorum_queue":        func(o *Options, v string) error { return parseBool(&o.TransientQuorumQueue, v) },
-	"rabbit_transient_queues_ttl":          func(o *Options, v string) error { return parseSeconds(&o.TransientQueuesTTL, v) },
+	"rabbit_transient_queues_ttl":          func(o *Options, v string) error { return parseExpiry(&o.TransientQueuesTTL, v) },
 	"rabbit_qos_prefetch_count":            func(o *Options, v string) error { return parseCount(&o.Prefetch, v) },
 	"heartbeat_timeout_threshold":          func(o *Options, v string) error { return parseSeconds(&o.Heartbeat, v) },
 	"rabbit_login_method":                  func(o *Options, v string) error { return parseLogin(&o.LoginMethod, v) },
@@ -112,6 +115,19 @@ func parseSeconds(to *time.Duration, value string) error {
 		return fmt.Errorf("want a whole number of seconds, got %q", value)
 	}
 	*to = time.Duration(n) * time.Second
+	return nil
+}
+
+// longestExpiry is the most that RabbitMQ takes for x-expires: 32 bits of milliseconds.
+const longestExpiry = math.MaxUint32 / 1000
+
+func parseExpiry(to *time.Duration, value string) error {
+	if err := parseSeconds(to, value); err != nil {
+		return err
+	}
+	if *to > longestExpiry*time.Second {
+		return fmt.Errorf("want at most %d seconds, got %q", longestExpiry, value)
+	}
 	return nil
 }
 

@@ -71,7 +71,7 @@ func TestEveryOptionRefusesWhatItCannotRead(t *testing.T) {
 		"amqp_auto_delete":                     {"maybe", "t"},
 		"rabbit_quorum_queue":                  {"y"},
 		"rabbit_transient_quorum_queue":        {"n"},
-		"rabbit_transient_queues_ttl":          {"-1", "1.5", "1s", "x", "99999999999"},
+		"rabbit_transient_queues_ttl":          {"-1", "1.5", "1s", "x", "99999999999", "4294968"},
 		"rabbit_qos_prefetch_count":            {"-1", "65536", "ten"},
 		"heartbeat_timeout_threshold":          {"-1", "1m", "1.0"},
 		"rabbit_login_method":                  {"plain", "EXTERNAL", "RABBIT-CR-DEMO"},

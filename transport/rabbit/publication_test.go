@@ -243,6 +243,7 @@ func TestMessagesHaveThePropertiesOfOslo(t *testing.T) {
 		"a call of a minute":                {topic, transport.SendOptions{Expiration: time.Minute}, "60000", false},
 		"a call of 2.5 s":                   {topic, transport.SendOptions{Expiration: 2500 * time.Millisecond}, "2500", false},
 		"less than a millisecond, not none": {topic, transport.SendOptions{Expiration: time.Microsecond}, "1", false},
+		"a call of a year":                  {topic, transport.SendOptions{Expiration: 365 * 24 * time.Hour}, "4294967295", false},
 		"a mandatory cast":                  {topic, transport.SendOptions{Mandatory: true}, "", true},
 		"a fanout, which never is":          {all, transport.SendOptions{Mandatory: true}, "", false},
 	} {

@@ -212,7 +212,7 @@ func (r *replier) markDead(queue string) {
 	if r.dead == nil {
 		r.dead = make(map[string]time.Time)
 	}
-	if len(r.dead) >= maxDeadQueues {
+	if _, known := r.dead[queue]; !known && len(r.dead) >= maxDeadQueues {
 		oldest := queue
 		for name, at := range r.dead {
 			if oldest == queue || at.Before(r.dead[oldest]) {

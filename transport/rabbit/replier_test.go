@@ -204,6 +204,20 @@ func TestOldestOf200DeadQueuesGivesWay(t *testing.T) {
 	})
 }
 
+func TestQueueThatIsDeadAlreadyPushesNoOtherOut(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		for i := range maxDeadQueues {
+			d.replier.markDead("q" + strconv.Itoa(i))
+			<-time.After(time.Millisecond)
+		}
+		d.replier.markDead("q150") // by another reply to it that was under way
+		if !d.replier.isDead("q0") || len(d.replier.dead) != maxDeadQueues {
+			t.Errorf("%d queues are remembered, the first among them: %v; want all %d", len(d.replier.dead), d.replier.isDead("q0"), maxDeadQueues)
+		}
+	})
+}
+
 func TestReplyThatTheBrokerRefusesIsRepeatedTenTimes(t *testing.T) {
 	t.Parallel()
 	for _, reason := range []error{transport.ErrRejected, fmt.Errorf("%w: EOF", transport.ErrConnectionLost)} {
@@ -304,6 +318,25 @@ func TestReplyThatIsTriedAgainEndsWithTheDriver(t *testing.T) {
 				t.Errorf("Close took %s", took)
 			}
 			wantError(t, "send after Close", d.replier.send(t.Context(), "q", answer(), &count), transport.ErrClosed)
+		})
+	}
+}
+
+func TestNoReplyIsOutstandingOnceTheDriverIsClosed(t *testing.T) {
+	t.Parallel()
+	for range 50 { // between a queue with room and the end, a select chooses at random
+		inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+			var count outstanding
+			mustSend(t, d, "reply_q", &count)
+			mustAttempt(t, d).settle(transport.ErrRejected) // it is sent again after a pause, or by Close
+			if err := d.Close(t.Context()); err != nil {
+				t.Errorf("Close = %v", err)
+			}
+			wantOutstanding(t, &count, 0)
+			var s settlement
+			if err := d.direct.submit(t.Context(), s.publication("late")); err == nil {
+				s.want(t, "late", transport.ErrClosed)
+			}
 		})
 	}
 }

@@ -60,7 +60,7 @@ func dial(ctx context.Context, host transport.Host, virtualHost, purpose string,
 	connection, err := amqp091.Open(c, amqp091.Config{
 		SASL:       []amqp091.Authentication{credentials(host, o.LoginMethod)},
 		Vhost:      orDefault(virtualHost, "/"),
-		Heartbeat:  heartbeat(o),
+		Heartbeat:  o.Heartbeat,
 		ChannelMax: channelMax,
 		FrameSize:  frameSize,
 		Locale:     "en_US",
@@ -105,14 +105,6 @@ func portOf(host transport.Host) int {
 		return defaultPort
 	}
 	return host.Port
-}
-
-// heartbeat turns 0 (off) into what the library takes for off: to it, 0 is the broker's choice.
-func heartbeat(o *Options) time.Duration {
-	if o.Heartbeat == 0 {
-		return -1
-	}
-	return o.Heartbeat
 }
 
 // clientProperties are what operators see of a connection; its name is made as oslo.messaging makes it.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rabbitmq/amqp091-go"
@@ -24,8 +25,9 @@ type subscription struct {
 	// lost is told when a channel has ended: what was delivered on it will come again.
 	lost func(a *attachment)
 
-	stopping chan struct{} // closed by stop: no further attachment, the present one cancels its consumers
-	once     sync.Once
+	stopping  chan struct{} // closed by stop: no further attachment, the present one cancels its consumers
+	once      sync.Once
+	abandoned atomic.Bool // set before stopping is closed: nobody will ask the present attachment to end
 
 	mu      sync.Mutex // protects what follows
 	current *attachment
@@ -87,6 +89,12 @@ func (sub *subscription) ready(ctx context.Context) error {
 
 // stop ends the consumers. The channel stays for acknowledgements until close.
 func (sub *subscription) stop() { sub.once.Do(func() { close(sub.stopping) }) }
+
+// abandon is stop where nobody will acknowledge anything: the channel ends as well.
+func (sub *subscription) abandon() {
+	sub.abandoned.Store(true)
+	sub.stop()
+}
 
 func (sub *subscription) stopped() bool {
 	select {

@@ -1,6 +1,7 @@
 package rabbit
 
 import (
+	"math"
 	"time"
 
 	"github.com/rabbitmq/amqp091-go"
@@ -72,9 +73,17 @@ func (o *Options) privateQueue(name string) queue {
 		q.arguments["x-queue-type"] = "quorum"
 	}
 	if o.TransientQueuesTTL > 0 {
-		q.arguments["x-expires"] = int32(o.TransientQueuesTTL / time.Millisecond)
+		q.arguments["x-expires"] = milliseconds(o.TransientQueuesTTL)
 	}
 	return q
+}
+
+// milliseconds is a duration in an argument, 32 bits wide where they hold it, as oslo.messaging sends it.
+func milliseconds(d time.Duration) any {
+	if n := d.Milliseconds(); n > math.MaxInt32 {
+		return n
+	}
+	return int32(d.Milliseconds())
 }
 
 // address is where a request to a target is published.

@@ -205,7 +205,7 @@ func TestDeclarationsAreThoseOfOslo(t *testing.T) {
 // TestArgumentsHaveTypesThatTheBrokerTakes: a number that does not fit its type would arrive as another one.
 func TestArgumentsHaveTypesThatTheBrokerTakes(t *testing.T) {
 	t.Parallel()
-	for _, ttl := range []time.Duration{time.Second, 1800 * time.Second, 2147483 * time.Second} {
+	for _, ttl := range []time.Duration{time.Second, 1800 * time.Second, 2147483 * time.Second, 2147484 * time.Second, 4294967 * time.Second} {
 		o := DefaultOptions()
 		o.TransientQueuesTTL, o.TransientQuorumQueue, o.QuorumQueue = ttl, true, true
 		queues := append(o.serverQueues(target.Target{Topic: "t", Server: "s"}), o.replyQueue())
