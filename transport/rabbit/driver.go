@@ -17,6 +17,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/goslo/goslo/internal/loglimit"
 	"github.com/goslo/goslo/internal/wire"
 	"github.com/goslo/goslo/target"
 	"github.com/goslo/goslo/transport"
@@ -28,7 +29,7 @@ type Driver struct {
 	virtualHost string
 	options     Options
 	log         logrus.FieldLogger
-	limit       limiter
+	limit       loglimit.Limiter
 	stats       counters
 
 	publisher *link
@@ -235,12 +236,24 @@ func (d *Driver) isClosing() bool {
 	}
 }
 
+// rarely returns the logger for a line of that kind, or nil where one was logged within the last minute.
+func (d *Driver) rarely(kind string) logrus.FieldLogger {
+	held, ok := d.limit.Pass(kind)
+	switch {
+	case !ok:
+		return nil
+	case held > 0:
+		return d.log.WithField("held_back", held)
+	}
+	return d.log
+}
+
 // malformed counts and, now and then, logs a message that cannot be read.
 func (d *Driver) malformed(m *delivery, err error) {
 	d.stats.malformed.Add(1)
-	if log := d.limit.entry(d.log, "malformed"); log != nil {
+	if log := d.rarely("malformed"); log != nil {
 		log.WithFields(logrus.Fields{
-			"error": cut(err.Error()), "exchange": cut(m.Exchange), "routing_key": cut(m.RoutingKey), "bytes": len(m.Body),
+			"error": loglimit.Cut(err.Error()), "exchange": loglimit.Cut(m.Exchange), "routing_key": loglimit.Cut(m.RoutingKey), "bytes": len(m.Body),
 		}).Warn("malformed message rejected")
 	}
 }

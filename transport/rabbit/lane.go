@@ -60,7 +60,7 @@ func (l *lane) serve(ctx context.Context, s *session) {
 		if ctx.Err() != nil || s.hasEnded() {
 			return
 		}
-		if log := l.driver.limit.entry(l.driver.log, "publishing channel"); log != nil {
+		if log := l.driver.rarely("publishing channel"); log != nil {
 			log.WithError(err).Warn("publishing channel lost, opening another")
 		}
 		select {
@@ -222,7 +222,7 @@ func (d *declarer) ensure(ex exchange, again bool) error {
 		return fmt.Errorf("declare exchange %q: %w", ex.name, err)
 	}
 	if err != nil {
-		if log := d.driver.limit.entry(d.driver.log, "exchange "+ex.name); log != nil {
+		if log := d.driver.rarely("exchange " + ex.name); log != nil {
 			log.WithError(err).WithField("exchange", ex.name).Warn("exchange is not as declared here, using it as it is")
 		}
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sirupsen/logrus"
 
+	"github.com/goslo/goslo/internal/loglimit"
 	"github.com/goslo/goslo/transport"
 )
 
@@ -79,7 +80,7 @@ func (l *link) keep() {
 				return
 			}
 			failures := l.set(false, err)
-			if now := time.Now(); now.Sub(report) >= logInterval {
+			if now := time.Now(); now.Sub(report) >= loglimit.Interval {
 				report = now
 				l.log.WithFields(logrus.Fields{"host": host.String(), "attempts": failures, "error": err}).
 					Warn("cannot connect to the broker, retrying")

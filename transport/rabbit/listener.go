@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/goslo/goslo/internal/loglimit"
 	"github.com/goslo/goslo/internal/wire"
 	"github.com/goslo/goslo/target"
 	"github.com/goslo/goslo/transport"
@@ -144,7 +145,7 @@ func readRequest(d *delivery) (*transport.Request, error) {
 // readBody checks the content type, which must be that of oslo.messaging to the letter, and decompresses.
 func readBody(d *delivery) ([]byte, error) {
 	if d.ContentType != wire.ContentType {
-		return nil, fmt.Errorf("%w: content type %q, want %s", wire.ErrMalformed, cut(d.ContentType), wire.ContentType)
+		return nil, fmt.Errorf("%w: content type %q, want %s", wire.ErrMalformed, loglimit.Cut(d.ContentType), wire.ContentType)
 	}
 	algorithm, _ := d.Headers[wire.CompressionHeader].(string)
 	return wire.Decompress(algorithm, d.Body)

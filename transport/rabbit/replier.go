@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/goslo/goslo/internal/loglimit"
 	"github.com/goslo/goslo/internal/wire"
 	"github.com/goslo/goslo/transport"
 )
@@ -189,8 +190,8 @@ func (r *replier) again(rep *reply) bool {
 
 func (r *replier) drop(queue string, err error) {
 	r.driver.stats.dropped.Add(1)
-	if log := r.driver.limit.entry(r.driver.log, "dropped reply"); log != nil {
-		log.WithError(err).WithField("reply_queue", cut(queue)).Warn("reply dropped")
+	if log := r.driver.rarely("dropped reply"); log != nil {
+		log.WithError(err).WithField("reply_queue", loglimit.Cut(queue)).Warn("reply dropped")
 	}
 }
 

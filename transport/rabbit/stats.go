@@ -1,12 +1,6 @@
 package rabbit
 
-import (
-	"sync"
-	"sync/atomic"
-	"time"
-
-	"github.com/sirupsen/logrus"
-)
+import "sync/atomic"
 
 // Stats counts what happened to a driver since it was made.
 type Stats struct {
@@ -38,44 +32,4 @@ func (c *counters) read() Stats {
 		Stale: c.stale.Load(), Cancelled: c.cancelled.Load(), RepliesUnwaited: c.unwaited.Load(),
 		RepliesRetried: c.retried.Load(), RepliesDropped: c.dropped.Load(),
 	}
-}
-
-// logInterval is how often the same kind of line is logged at most.
-const logInterval = time.Minute
-
-// maxLoggedText bounds what a peer can make the log say.
-const maxLoggedText = 256
-
-// limiter lets one line of a kind pass a minute, with the number of those it held back.
-type limiter struct {
-	mu   sync.Mutex
-	last map[string]time.Time
-	held map[string]int
-}
-
-// entry returns what to log with, or nil where the line is held back.
-func (l *limiter) entry(log logrus.FieldLogger, kind string) logrus.FieldLogger {
-	now := time.Now()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.last == nil {
-		l.last, l.held = make(map[string]time.Time), make(map[string]int)
-	}
-	if at, ok := l.last[kind]; ok && now.Sub(at) < logInterval {
-		l.held[kind]++
-		return nil
-	}
-	held := l.held[kind]
-	l.last[kind], l.held[kind] = now, 0
-	if held > 0 {
-		return log.WithField("held_back", held)
-	}
-	return log
-}
-
-func cut(text string) string {
-	if len(text) > maxLoggedText {
-		return text[:maxLoggedText] + "..."
-	}
-	return text
 }

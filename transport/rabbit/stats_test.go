@@ -9,16 +9,16 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/rabbitmq/amqp091-go"
-	logtest "github.com/sirupsen/logrus/hooks/test"
+
+	"github.com/goslo/goslo/internal/loglimit"
 )
 
 func TestLimiterLetsOneLineOfAKindPassAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		var l limiter
-		log, hook := logtest.NewNullLogger()
+		d, hook := open(t, "rabbit://h/")
 		write := func(kind string) bool {
-			entry := l.entry(log, kind)
+			entry := d.rarely(kind)
 			if entry != nil {
 				entry.Warn(kind)
 			}
@@ -32,7 +32,7 @@ func TestLimiterLetsOneLineOfAKindPassAMinute(t *testing.T) {
 		if !write("b") {
 			t.Error("a line of another kind was held back")
 		}
-		<-time.After(logInterval - 1)
+		<-time.After(loglimit.Interval - 1)
 		if write("a") {
 			t.Error("a line passed within the minute")
 		}
@@ -40,7 +40,7 @@ func TestLimiterLetsOneLineOfAKindPassAMinute(t *testing.T) {
 		if !write("a") || !write("b") {
 			t.Error("a line was held back after a minute")
 		}
-		<-time.After(logInterval)
+		<-time.After(loglimit.Interval)
 		if !write("a") {
 			t.Error("a line was held back after another minute")
 		}
@@ -76,7 +76,7 @@ func TestStatsCountEachThing(t *testing.T) {
 func TestPeerCannotMakeTheLogLong(t *testing.T) {
 	t.Parallel()
 	d, hook := open(t, "rabbit://h/")
-	long := strings.Repeat("x", 10*maxLoggedText)
+	long := strings.Repeat("x", 10*256)
 	for range 3 {
 		d.malformed(&delivery{Delivery: amqp091.Delivery{Exchange: long, RoutingKey: long, Body: []byte(long)}}, errors.New(long))
 	}
@@ -84,14 +84,11 @@ func TestPeerCannotMakeTheLogLong(t *testing.T) {
 		t.Errorf("%d lines, want one", lines)
 	}
 	for _, entry := range hook.AllEntries() {
-		if text, err := entry.String(); err != nil || len(text) > 4*maxLoggedText {
+		if text, err := entry.String(); err != nil || len(text) > 4*256 {
 			t.Errorf("a line of %d bytes, %v", len(text), err)
 		}
 	}
 	if got := d.Stats().Malformed; got != 3 {
 		t.Errorf("%d malformed messages counted, want 3", got)
-	}
-	if got := cut("short"); got != "short" {
-		t.Errorf("cut = %q", got)
 	}
 }

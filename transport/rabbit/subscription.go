@@ -124,7 +124,7 @@ func (sub *subscription) serve(ctx context.Context, s *session) {
 		if ctx.Err() != nil || sub.stopped() || s.hasEnded() {
 			return
 		}
-		if log := sub.driver.limit.entry(sub.driver.log, "consuming channel"); log != nil {
+		if log := sub.driver.rarely("consuming channel"); log != nil {
 			log.WithFields(logrus.Fields{"error": err, "queue": sub.queues[0].name}).Warn("consuming channel lost, opening another")
 		}
 		select {
