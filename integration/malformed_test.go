@@ -115,6 +115,7 @@ type victim struct {
 	*bus
 	tap    *tap
 	server *party
+	caller *party
 	client *messaging.Client
 	raw    *amqp.Connection
 }
@@ -125,7 +126,8 @@ func newVictim(t *testing.T) *victim {
 	v := &victim{bus: b, tap: newTap(t, b.url), raw: dial(t, b.url)}
 	v.server = join(t, v.tap.url)
 	v.server.serve(t, b.target("host1"), newEndpoints("host1", make(chan note, 10))...)
-	v.client = join(t, b.url).client(t, b, messaging.WithTimeout(patience))
+	v.caller = join(t, b.url)
+	v.client = v.caller.client(t, b, messaging.WithTimeout(patience))
 	return v
 }
 
@@ -270,6 +272,7 @@ func TestOddMessagesAreAnsweredAsPythonDoes(t *testing.T) {
 		"cast of an unknown method":   {body: envelope(`"2.0"`, `{"method": "no_such"}`), silent: true},
 		"empty message id":            {body: envelope(`"2.0"`, `{"method": "who", "_msg_id": "", "_reply_q": "QUEUE"}`), silent: true},
 		"no reply queue":              {body: envelope(`"2.0"`, `{"method": "who", "_msg_id": "m"}`), silent: true},
+		"reply queue in 300 letters":  {body: envelope(`"2.0"`, `{"method": "who", "_msg_id": "m", "_reply_q": "`+strings.Repeat("q", 300)+`"}`), silent: true},
 		"without envelope":            {body: `{"method": "who", "args": {}, "_msg_id": "m", "_reply_q": "QUEUE"}`},
 		"without arguments":           {body: envelope(`"2.0"`, `{"method": "who", "_msg_id": "m", "_reply_q": "QUEUE"}`)},
 		"unknown keys":                {body: envelope(`"2.0"`, `{"method": "who", "x": {"y": []}, "_msg_id": "m", "_reply_q": "QUEUE"}`)},
@@ -304,6 +307,9 @@ func TestOddMessagesAreAnsweredAsPythonDoes(t *testing.T) {
 	}
 	if n := v.rejected(t); n != 0 {
 		t.Errorf("rejected %d messages, want none", n)
+	}
+	if n := v.server.driver.Stats().Sessions; n != 2 {
+		t.Errorf("the server has had %d connections, want the 2 of its start: a message cost it one", n)
 	}
 	v.settled(t)
 }
@@ -404,5 +410,145 @@ func TestBadRepliesDoNotHideTheGoodOne(t *testing.T) {
 	}
 	if n := p.logged("malformed message rejected"); n != 1 {
 		t.Errorf("%d lines in the log within a minute, want 1", n)
+	}
+}
+
+// TestOddMessagesDoNotFloodTheLog sends the same few mistakes again and again: whoever can publish must not be able
+// to fill a disk.
+func TestOddMessagesDoNotFloodTheLog(t *testing.T) {
+	t.Parallel()
+	const times = 20
+	for name, message := range map[string]map[string]any{
+		"unknown method":           {"method": "no_such"},
+		"no method":                {"args": map[string]any{}},
+		"arguments are null":       {"method": "who", "args": nil},
+		"unknown argument":         {"method": "who", "args": map[string]any{"x": 1}},
+		"unknown version":          {"method": "who", "version": "7.0"},
+		"no reply queue":           {"method": "who", "_msg_id": "m"},
+		"monitor timeout in words": {"method": "who", "_timeout": "soon"},
+		"the same message":         {"method": "who", "_unique_id": "same"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := newVictim(t)
+			v.lives(t)
+			before := len(v.server.log.AllEntries())
+			for n := range times {
+				if name != "the same message" {
+					message["_unique_id"] = fmt.Sprint(n)
+				}
+				v.publish(t, enveloped(t, message))
+			}
+			v.lives(t)
+			if lines := v.server.log.AllEntries()[before:]; len(lines) > 2 {
+				t.Errorf("%d lines in the log for %d messages, want one a minute: %q", len(lines), times, lines[0].Message)
+			}
+		})
+	}
+}
+
+// TestNamesTooLongForAMQPHarmNobodyElse uses names of 300 letters, where AMQP has room for 255.
+func TestNamesTooLongForAMQPHarmNobodyElse(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 300)
+	for name, to := range map[string]messaging.Target{
+		"exchange": {Exchange: long, Topic: "t"},
+		"topic":    {Topic: long},
+		"server":   {Topic: "t", Server: long},
+		"fanout":   {Topic: long, Fanout: true},
+		// Long enough only with what is put behind it: _fanout_ and 32 digits.
+		"server's fanout queue": {Topic: long[:230], Server: "host1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBus(t)
+			p := join(t, b.url)
+			p.serve(t, b.target("host1"), newEndpoints("host1", p.notes)...)
+			good := p.client(t, b, messaging.WithTimeout(patience))
+			if err := good.Call(t.Context(), "who", nil, nil); err != nil {
+				t.Fatal(err)
+			}
+			if to.Exchange == "" {
+				to.Exchange = b.exchange
+			}
+			checkRefused(t, p, to)
+			begun := time.Now()
+			if err := good.Call(t.Context(), "who", nil, nil); err != nil || time.Since(begun) > promptly {
+				t.Errorf("a good call on the same transport: %v after %s", err, time.Since(begun))
+			}
+			if n := p.driver.Stats().Sessions; n != 2 {
+				t.Errorf("the transport has had %d connections, want the 2 of its start", n)
+			}
+		})
+	}
+}
+
+// checkRefused sends to a target, or listens where it names a server; that must fail at once.
+func checkRefused(t *testing.T, p *party, to messaging.Target) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+	defer cancel()
+	var err error
+	if to.Server == "host1" {
+		var srv *messaging.MessageHandlingServer
+		srv, err = messaging.NewRPCServer(p.Transport, to, newEndpoints("host1", p.notes))
+		if err == nil {
+			err = srv.Start(ctx)
+		}
+	} else {
+		var c *messaging.Client
+		c, err = messaging.NewClient(p.Transport, to)
+		if err == nil {
+			err = c.Cast(ctx, "m", nil)
+		}
+	}
+	if err == nil || ctx.Err() != nil {
+		t.Errorf("error %.200v, context %v, want an error at once", err, ctx.Err())
+	}
+}
+
+// TestMessagesTooLongForTheBrokerHarmOnlyTheirSenders has a broker that takes less than goslo. It closes the
+// channel that such a message came on, which others share.
+func TestMessagesTooLongForTheBrokerHarmOnlyTheirSenders(t *testing.T) {
+	t.Parallel()
+	b := busOf(t, broker.ForTest(t, broker.WithSettings("max_message_size = 1000000")))
+	server, client := join(t, b.url), join(t, b.url)
+	server.serve(t, b.target("host1"), newEndpoints("host1", server.notes)...)
+	c := client.client(t, b, messaging.WithTimeout(promptly))
+	if err := c.Call(t.Context(), "who", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	long := args{"blob": strings.Repeat("x", 2_000_000)}
+	for _, tt := range []struct {
+		name string
+		send func() error
+	}{
+		{"reply", func() error { return c.Call(t.Context(), "blob", args{"size": 2_000_000}, nil) }},
+		{"request", func() error { return c.Call(t.Context(), "size", long, nil) }},
+		{"cast", func() error { return c.Cast(patient(t), "note", long) }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			stop := make(chan struct{})
+			var bystanders sync.WaitGroup
+			for range 8 {
+				bystanders.Go(func() {
+					for {
+						select {
+						case <-stop:
+							return
+						default:
+						}
+						if err := c.Call(t.Context(), "who", nil, nil); err != nil {
+							t.Errorf("a bystander's call: %v", err)
+						}
+					}
+				})
+			}
+			if err := tt.send(); err == nil || errors.Is(err, messaging.ErrTimeout) || errors.Is(err, messaging.ErrConnectionLost) {
+				t.Errorf("error %v, want one that says that the message is too long", err)
+			}
+			close(stop)
+			bystanders.Wait()
+		})
 	}
 }

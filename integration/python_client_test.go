@@ -143,6 +143,14 @@ var pythonClientTests = []struct {
 	{"a mebibyte comes back", func(t *testing.T, c *caller) {
 		c.call(t, "blob", `{"size": 1048576}`).want(t, "'"+strings.Repeat("x", 1<<20)+"'")
 	}},
+	// Python's own server would send nothing, so that the caller waits in vain. goslo promises better.
+	{"a result that is longer than a message may be is a failure", func(t *testing.T, c *caller) {
+		o := c.client.do(t, command{Op: "call", Target: c.to(""), Method: "blob", Args: `{"size": 17825792}`, Timeout: 5})
+		if e := o.failed(t); e.Class == "MessagingTimeout" {
+			t.Errorf("exception %s after %s, want one that says what happened", e.Class, o.elapsed)
+		}
+		c.call(t, "echo", ``).want(t, `{}`)
+	}},
 	{"200 calls at once each get their own answer", concurrentCalls},
 	{"a cast runs the method", func(t *testing.T, c *caller) {
 		c.client.do(t, command{Op: "cast", Target: c.to(""), Method: "note", Args: `{"v": [1, 2.0, "ß"]}`}).want(t, `None`)

@@ -105,7 +105,13 @@ func (s *MessageHandlingServer) reply(r *run, in transport.Incoming, result []by
 	if err != nil {
 		reply.Failure = failure(err, s.config.serializer)
 	}
-	if err := in.Reply(context.WithoutCancel(r.handling), reply); err != nil {
+	ctx := context.WithoutCancel(r.handling)
+	err = in.Reply(ctx, reply)
+	if errors.Is(err, transport.ErrTooLarge) { // the caller must learn of it
+		s.requestLog(req).WithError(err).Error("the result is too large")
+		err = in.Reply(ctx, &transport.Reply{Failure: failure(err, s.config.serializer), Ending: true})
+	}
+	if err != nil {
 		s.requestLog(req).WithError(err).Error("cannot send the reply")
 	}
 }

@@ -192,6 +192,9 @@ func (d *Driver) publication(to target.Target, req *transport.Request, opts tran
 		p.message.Expiration = strconv.FormatInt(min(max(opts.Expiration.Milliseconds(), 1), math.MaxUint32), 10)
 	}
 	p.exchange, p.key = d.options.address(to)
+	if err := checkNames(to, p.exchange.name, p.key); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 

@@ -17,6 +17,9 @@ const (
 	laneQueue = 128
 	// confirmQueue is how many confirms the library may hand over before its reader waits.
 	confirmQueue = 256
+	// maxAttempts is on how many channels a publication may fail to have its exchange declared: one that breaks
+	// each must not keep the lane to itself.
+	maxAttempts = 10
 	// channelPause keeps a channel that fails again and again from being a busy loop.
 	channelPause = 200 * time.Millisecond
 )
@@ -121,6 +124,13 @@ func (l *lane) write(ctx context.Context, s *session, ch *amqp091.Channel, close
 		}
 		l.carried = p
 		if err := declare.ensure(p.exchange, l.redeclare); err != nil {
+			if p.attempts++; errors.Is(err, transport.ErrRejected) || p.attempts >= maxAttempts {
+				l.carried = nil
+				p.settle(err)
+			}
+			if errors.Is(err, transport.ErrRejected) {
+				continue
+			}
 			return err
 		}
 		sent.push(p)
@@ -205,29 +215,54 @@ type declarer struct {
 }
 
 // ensure declares the exchange unless that was done on this session. Publishers declare with their own flags;
-// where the exchange exists with others, it is used as it is.
+// where the exchange exists with others, it is used as it is. It fails with ErrRejected where the exchange does not
+// exist and the broker does not let it be made: publishing to it would cost the channel.
 func (d *declarer) ensure(ex exchange, again bool) error {
 	if ex.name == "" || d.known[ex.name] && !again {
 		return nil
 	}
-	if d.channel == nil || d.channel.IsClosed() {
-		ch, err := d.session.connection.Channel()
-		if err != nil {
-			return fmt.Errorf("open a channel: %w", brokerError(err))
-		}
-		d.channel = ch
+	if err := d.open(); err != nil {
+		return err
 	}
 	err := brokerError(d.channel.ExchangeDeclare(ex.name, ex.kind, ex.durable, ex.autoDelete, false, false, nil))
 	if err != nil && !permanent(err) {
 		return fmt.Errorf("declare exchange %q: %w", ex.name, err)
 	}
 	if err != nil {
+		if missing := d.look(ex.name); missing != nil {
+			return fmt.Errorf("%w: declare exchange %q: %w", missing, ex.name, err)
+		}
 		if log := d.driver.rarely("exchange " + ex.name); log != nil {
 			log.WithError(err).WithField("exchange", ex.name).Warn("exchange is not as declared here, using it as it is")
 		}
 	}
 	d.known[ex.name] = true
 	return nil
+}
+
+// open sees to it that there is a channel; a refused declaration has closed the last one.
+func (d *declarer) open() error {
+	if d.channel != nil && !d.channel.IsClosed() {
+		return nil
+	}
+	ch, err := d.session.connection.Channel()
+	if err != nil {
+		return fmt.Errorf("open a channel: %w", brokerError(err))
+	}
+	d.channel = ch
+	return nil
+}
+
+// look fails with ErrRejected where the exchange does not exist.
+func (d *declarer) look(name string) error {
+	if err := d.open(); err != nil {
+		return err
+	}
+	err := brokerError(d.channel.ExchangeDeclarePassive(name, "topic", false, false, false, false, nil))
+	if vanished(err) {
+		return transport.ErrRejected
+	}
+	return err
 }
 
 func (d *declarer) close() {

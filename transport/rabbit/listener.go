@@ -33,13 +33,19 @@ func (d *Driver) Listen(ctx context.Context, on target.Target, opts transport.Li
 	if err := on.CheckServer(); err != nil {
 		return nil, err
 	}
+	queues := d.options.serverQueues(on)
+	for _, q := range queues {
+		if err := checkNames(on, q.name, q.exchange.name); err != nil {
+			return nil, err
+		}
+	}
 	prefetch := opts.Prefetch
 	if d.options.Prefetch > 0 {
 		prefetch = d.options.Prefetch
 	}
 	d.publisher.start() // replies will need it
 	l := &listener{driver: d, arrived: make(chan struct{}, 1)}
-	l.subscription = newSubscription(d, d.options.serverQueues(on), min(max(prefetch, 1), maxPrefetch), l.receive, l.lost)
+	l.subscription = newSubscription(d, queues, min(max(prefetch, 1), maxPrefetch), l.receive, l.lost)
 	if err := d.subscribe(ctx, l.subscription); err != nil {
 		return nil, fmt.Errorf("rabbit: listen: %w", err)
 	}

@@ -20,6 +20,7 @@ type publication struct {
 	settle    func(err error)
 
 	state    atomic.Int32
+	attempts int  // how often its exchange could not be declared; the lane's
 	returned bool // set and read by the goroutine that reads confirms
 }
 

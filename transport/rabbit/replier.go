@@ -94,7 +94,7 @@ func (r *replier) send(ctx context.Context, queue string, message *transport.Rep
 	if r.driver.isClosing() {
 		return fmt.Errorf("rabbit: send a reply: %w", transport.ErrClosed)
 	}
-	if queue == "" || r.isDead(queue) {
+	if !canReply(queue) || r.isDead(queue) {
 		r.drop(queue, errDeadQueue)
 		return nil
 	}
@@ -114,7 +114,7 @@ func (r *replier) send(ctx context.Context, queue string, message *transport.Rep
 
 // heartbeat sends a sign of life, once.
 func (r *replier) heartbeat(ctx context.Context, queue string, msgID wire.Value) error {
-	if queue == "" || r.isDead(queue) {
+	if !canReply(queue) || r.isDead(queue) {
 		return errDeadQueue
 	}
 	r.driver.publisher.start()

@@ -2,6 +2,7 @@ package rabbit
 
 import (
 	"math"
+	"strings"
 	"time"
 
 	"github.com/rabbitmq/amqp091-go"
@@ -95,4 +96,23 @@ func (o *Options) address(to target.Target) (ex exchange, key string) {
 		return o.controlExchange(to.Exchange), to.Topic + "." + to.Server
 	}
 	return o.controlExchange(to.Exchange), to.Topic
+}
+
+// maxName is how long a name can be in AMQP, in bytes: longer ones would end the connection.
+const maxName = 255
+
+// checkNames refuses a target whose exchange, queue or routing key is too long.
+func checkNames(t target.Target, names ...string) error {
+	for _, name := range names {
+		if len(name) > maxName {
+			return &target.InvalidTargetError{Target: t, Reason: "exchange, topic and server make a name longer than 255 bytes"}
+		}
+	}
+	return nil
+}
+
+// canReply refuses reply queues that no caller has: without a name, with one that AMQP cannot carry, or with one of
+// the broker's own (such as amq.rabbitmq.reply-to), to which a publish can cost the channel.
+func canReply(queue string) bool {
+	return queue != "" && len(queue) <= maxName && !strings.HasPrefix(queue, "amq.")
 }
