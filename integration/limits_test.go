@@ -29,7 +29,8 @@ func TestWhatTheBrokerCannotTakeIsRefusedAtOnceAndHarmsNobody(t *testing.T) {
 		{"a long topic to fan out", messaging.Target{Exchange: v.exchange, Topic: long[:250], Fanout: true}, isInvalid},
 		{"a long server", messaging.Target{Exchange: v.exchange, Topic: v.topic, Server: long}, isInvalid},
 		{
-			"an exchange of the broker's own", messaging.Target{Exchange: "amq.nope", Topic: "t"},
+			"an exchange of the broker's own",
+			messaging.Target{Exchange: "amq.nope", Topic: "t"},
 			func(err error) bool { return errors.Is(err, messaging.ErrRejected) },
 		},
 	} {

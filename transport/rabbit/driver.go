@@ -34,6 +34,7 @@ type Driver struct {
 
 	publisher *link
 	direct    *lane // requests to topics and servers, replies
+	bulk      *lane // those that are long: a broker may refuse them, which costs the channel
 	fanout    *lane // fanout requests, whose exchange may be gone at any time
 	consumer  *consumers
 	replier   replier
@@ -68,7 +69,7 @@ func Open(u *transport.URL, opts ...Option) (*Driver, error) {
 	for _, opt := range opts {
 		opt(d)
 	}
-	d.direct, d.fanout = newLane(d, false), newLane(d, true)
+	d.direct, d.bulk, d.fanout = newLane(d, false), newLane(d, false), newLane(d, true)
 	d.publisher = newLink("publish", d, d.servePublisher)
 	d.consumer = &consumers{}
 	d.consumer.link = newLink("consume", d, d.consumer.serve)
@@ -80,8 +81,9 @@ func Open(u *transport.URL, opts ...Option) (*Driver, error) {
 // servePublisher runs the lanes on a session until it ends.
 func (d *Driver) servePublisher(ctx context.Context, s *session) {
 	var lanes sync.WaitGroup
-	lanes.Go(func() { d.direct.serve(ctx, s) })
-	lanes.Go(func() { d.fanout.serve(ctx, s) })
+	for _, l := range d.lanes() {
+		lanes.Go(func() { l.serve(ctx, s) })
+	}
 	lanes.Wait()
 }
 
@@ -120,7 +122,7 @@ func (d *Driver) Call(ctx context.Context, to target.Target, req *transport.Requ
 			call.Fail(err)
 		}
 	}
-	if err := d.publish(ctx, d.laneTo(to), p, opts.Retry); err != nil {
+	if err := d.publish(ctx, d.laneTo(to, len(p.message.Body)), p, opts.Retry); err != nil {
 		call.Abandon()
 		return nil, fmt.Errorf("rabbit: %w", err)
 	}
@@ -146,7 +148,7 @@ func (d *Driver) Cast(ctx context.Context, to target.Target, req *transport.Requ
 	}
 	settled := make(chan error, 1)
 	p.settle = func(err error) { settled <- err }
-	if err := d.publish(ctx, d.laneTo(to), p, opts.Retry); err != nil {
+	if err := d.publish(ctx, d.laneTo(to, len(p.message.Body)), p, opts.Retry); err != nil {
 		return fmt.Errorf("rabbit: %w", err)
 	}
 	select {
@@ -174,9 +176,23 @@ func unconfirmed(ctx context.Context, p *publication) error {
 	return fmt.Errorf("%w: %w", transport.ErrConnectionLost, context.Cause(ctx))
 }
 
-func (d *Driver) laneTo(to target.Target) *lane {
+func (d *Driver) lanes() []*lane { return []*lane{d.direct, d.bulk, d.fanout} }
+
+// bulkSize is from which length on a message takes the lane of long ones. No broker refuses shorter ones.
+const bulkSize = 128 << 10
+
+// laneTo is the lane of a request with a body of that length.
+func (d *Driver) laneTo(to target.Target, length int) *lane {
 	if to.Fanout {
 		return d.fanout
+	}
+	return d.laneOf(length)
+}
+
+// laneOf is the lane of a reply with a body of that length.
+func (d *Driver) laneOf(length int) *lane {
+	if length >= bulkSize {
+		return d.bulk
 	}
 	return d.direct
 }
@@ -285,8 +301,9 @@ func (d *Driver) close() {
 	cancel()
 	d.consumer.link.stop()
 	d.publisher.stop()
-	d.direct.abandon()
-	d.fanout.abandon()
+	for _, l := range d.lanes() {
+		l.abandon()
+	}
 	d.replier.timers.Wait()
 }
 

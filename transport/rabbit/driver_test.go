@@ -186,7 +186,7 @@ func TestCastReturnsWithItsConfirm(t *testing.T) {
 				d.publisher.set(true, nil)
 				done := make(chan error, 1)
 				go func() { done <- d.Cast(t.Context(), to, &transport.Request{Method: "m"}, transport.SendOptions{}) }()
-				p, req := sent(t, d.laneTo(to))
+				p, req := sent(t, d.laneTo(to, 0))
 				if req.Call() || req.ReplyQueue != "" || req.UniqueID == "" {
 					t.Errorf("the request is %+v, want a cast with a unique id", req)
 				}

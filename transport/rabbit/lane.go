@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -97,9 +98,20 @@ func (l *lane) publish(ctx context.Context, s *session) error {
 	s.closeChannel(ch)
 	reader.Wait() // the library closes confirms and returns with the channel
 	for p := sent.pop(); p != nil; p = sent.pop() {
-		p.settle(fmt.Errorf("%w: %w", transport.ErrConnectionLost, err))
+		p.settle(lostError(p, err))
 	}
 	return err
+}
+
+// lostError is how a publication ended whose channel ended before its confirm. Where the broker closed the channel
+// because a message is longer than it takes, it tells how long: the one of that length was not taken.
+func lostError(p *publication, err error) error {
+	var refused *BrokerError
+	if errors.As(err, &refused) && refused.Code == amqp091.PreconditionFailed &&
+		strings.Contains(refused.Text, fmt.Sprintf("message size %d is larger", len(p.message.Body))) {
+		return fmt.Errorf("%w: %w", transport.ErrTooLarge, err)
+	}
+	return fmt.Errorf("%w: %w", transport.ErrConnectionLost, err)
 }
 
 var errSessionEnded = errors.New("the connection ended")

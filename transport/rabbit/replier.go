@@ -39,12 +39,24 @@ type replier struct {
 
 // reply is one reply on its way.
 type reply struct {
+	msgID    wire.Value
 	queue    string
 	body     []byte
 	uniqueID string
 	since    time.Time
 	repeats  int
 	done     func()
+}
+
+// tooLarge turns the reply into a failure that says so. It reports false where it is one already.
+func (rep *reply) tooLarge(err error) bool {
+	if rep.msgID == nil {
+		return false
+	}
+	failure := &transport.Failure{Class: "ValueError", Module: "builtins", Message: err.Error()}
+	rep.body = wire.AppendReply(nil, &transport.Reply{MsgID: rep.msgID, Failure: failure, Ending: true, UniqueID: rep.uniqueID})
+	rep.msgID = nil
+	return true
 }
 
 // outstanding counts replies that are not with the broker yet.
@@ -103,7 +115,7 @@ func (r *replier) send(ctx context.Context, queue string, message *transport.Rep
 	if len(body) > wire.MaxSize {
 		return fmt.Errorf("%w: the reply has %d bytes, the limit is %d", transport.ErrTooLarge, len(body), wire.MaxSize)
 	}
-	rep := &reply{queue: queue, body: body, uniqueID: message.UniqueID, since: time.Now(), done: count.done}
+	rep := &reply{msgID: message.MsgID, queue: queue, body: body, uniqueID: message.UniqueID, since: time.Now(), done: count.done}
 	count.add()
 	if err := r.publish(ctx, rep); err != nil {
 		rep.done()
@@ -128,7 +140,7 @@ func (r *replier) heartbeat(ctx context.Context, queue string, msgID wire.Value)
 
 func (r *replier) publish(ctx context.Context, rep *reply) error {
 	r.driver.publisher.start()
-	return r.driver.direct.submit(ctx, &publication{
+	return r.driver.laneOf(len(rep.body)).submit(ctx, &publication{
 		key: rep.queue, mandatory: r.driver.options.DirectMandatory, message: newMessage(rep.body), uniqueID: rep.uniqueID,
 		settle: func(err error) { r.settled(rep, err) },
 	})
@@ -152,6 +164,8 @@ func (r *replier) settled(rep *reply, err error) {
 		}
 		r.markDead(rep.queue)
 		err = errDeadQueue
+	case errors.Is(err, transport.ErrTooLarge) && rep.tooLarge(err) && r.again(rep): // the caller learns of it
+		return
 	default: // refused, or the connection ended before the confirm
 		if rep.repeats++; rep.repeats <= maxReplyRepeats && r.again(rep) {
 			return
