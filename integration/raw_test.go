@@ -204,6 +204,18 @@ func TestRawCallerReceivesWhatGoServerSends(t *testing.T) {
 		ask(t, request)
 		receiveNothing(t, replies)
 	})
+	t.Run("a reply queue that the broker has named", func(t *testing.T) {
+		q, err := ch.QueueDeclare("", false, false, true, false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		deliveries, err := ch.Consume(q.Name, "", true, false, false, false, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask(t, map[string]any{"method": "who", "_msg_id": "m", "_reply_q": q.Name, "_unique_id": "u0"})
+		checkDelivery(t, receive(t, deliveries), "", q.Name, "")
+	})
 	t.Run("a reply whose queue comes later is sent when it is there", func(t *testing.T) {
 		late := unique("reply")
 		ask(t, map[string]any{"method": "who", "_msg_id": "m6", "_reply_q": late, "_unique_id": "u6"})

@@ -18,7 +18,7 @@ type heartbeats struct {
 func (s *MessageHandlingServer) startHeartbeats(r *run, in transport.Incoming) *heartbeats {
 	interval, ok := in.Request().HeartbeatInterval()
 	if !ok {
-		s.requestLog(in.Request()).Warn("the caller's monitor timeout cannot be served: no heartbeats")
+		s.warnOfMonitor(in.Request())
 	}
 	if interval == 0 || !in.Request().Call() {
 		return nil
@@ -27,6 +27,13 @@ func (s *MessageHandlingServer) startHeartbeats(r *run, in transport.Incoming) *
 	h := &heartbeats{cancel: cancel, done: make(chan struct{})}
 	go h.beat(ctx, interval, func() error { return in.Heartbeat(ctx) })
 	return h
+}
+
+// warnOfMonitor logs, once a minute, that a caller asks for heartbeats that cannot be sent.
+func (s *MessageHandlingServer) warnOfMonitor(req *transport.Request) {
+	if held, pass := s.limit.Pass("monitor timeout"); pass {
+		s.requestLog(req).WithField("held_back", held).Warn("the caller's monitor timeout cannot be served: no heartbeats")
+	}
 }
 
 // beat ends with ctx or with the first heartbeat that cannot be sent; the call goes on then.

@@ -120,7 +120,9 @@ func (s *MessageHandlingServer) logUnacknowledged(req *transport.Request, err er
 	log := s.requestLog(req).WithError(err)
 	switch {
 	case errors.Is(err, transport.ErrDuplicate):
-		log.Info("dropped a duplicate")
+		if held, ok := s.limit.Pass("duplicate"); ok {
+			log.WithField("held_back", held).Info("dropped a duplicate")
+		}
 	case errors.Is(err, transport.ErrStale):
 		log.Debug("not run: the message will be delivered again")
 	default:

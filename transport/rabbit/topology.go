@@ -112,7 +112,7 @@ func checkNames(t target.Target, names ...string) error {
 }
 
 // canReply refuses reply queues that no caller has: without a name, with one that AMQP cannot carry, or with one of
-// the broker's own (such as amq.rabbitmq.reply-to), to which a publish can cost the channel.
+// those that are no queues (amq.rabbitmq.reply-to), to which a publish can cost the channel.
 func canReply(queue string) bool {
-	return queue != "" && len(queue) <= maxName && !strings.HasPrefix(queue, "amq.")
+	return queue != "" && len(queue) <= maxName && !strings.HasPrefix(queue, "amq.rabbitmq.")
 }
