@@ -85,11 +85,11 @@ func (c *Client) Call(ctx context.Context, method string, args, reply any) error
 	if err != nil {
 		return err
 	}
-	ctx, cancel := c.bounded(ctx)
-	defer cancel()
 	opts := c.sendOptions()
 	opts.Monitor = c.config.monitor
-	opts.Expiration = expiration(ctx)
+	opts.Expiration = c.expiration(ctx)
+	ctx, cancel := c.bounded(ctx)
+	defer cancel()
 	answer, err := c.transport.driver.Call(ctx, to, req, opts)
 	if err != nil {
 		return fmt.Errorf("call %s on %s: %w", method, to, err)
@@ -196,11 +196,13 @@ func (c *Client) bounded(ctx context.Context) (context.Context, context.CancelFu
 	return context.WithTimeout(ctx, c.config.timeout)
 }
 
-// expiration is the time until ctx's deadline in whole milliseconds, at least one: the broker drops the
-// request when nobody waits for its reply any more.
-func expiration(ctx context.Context) time.Duration {
-	deadline, _ := ctx.Deadline()
-	left := time.Until(deadline)
+// expiration is how long a call may take, in whole milliseconds and at least one: the broker drops the request
+// when nobody waits for its reply any more.
+func (c *Client) expiration(ctx context.Context) time.Duration {
+	left := c.config.timeout
+	if deadline, has := ctx.Deadline(); has {
+		left = time.Until(deadline)
+	}
 	return max((left + time.Millisecond/2).Truncate(time.Millisecond), time.Millisecond)
 }
 
