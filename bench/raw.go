@@ -94,6 +94,7 @@ func serveRaw(ctx context.Context, url string, size int) (stop func() error, err
 			}
 			handlers.Go(func() {
 				defer func() { <-places }()
+				// What goes wrong here shows as a call that fails.
 				_ = p.send(ctx, d.ReplyTo, &amqp091.Publishing{CorrelationId: d.CorrelationId, Body: body})
 			})
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -13,15 +12,23 @@ import (
 	"github.com/goslo/goslo/dispatcher"
 	"github.com/goslo/goslo/executor"
 	"github.com/goslo/goslo/internal/loglimit"
-	"github.com/goslo/goslo/internal/wire"
 	"github.com/goslo/goslo/target"
 	"github.com/goslo/goslo/transport"
 )
 
-// pollLoop is the server's one loop.
+// pollLoop is the server's one loop. A blocking executor runs handlers on its goroutine: one that ends it
+// (runtime.Goexit) must not end the loop, which goes on on another.
 func (s *MessageHandlingServer) pollLoop(r *run) {
-	defer close(r.polled)
+	ended := false
+	defer func() {
+		if ended {
+			close(r.polled)
+		} else {
+			go s.pollLoop(r)
+		}
+	}()
 	forever(r.polling, s.log, func() error { return s.poll(r) })
+	ended = true
 }
 
 // poll takes messages until the listener is stopped. The executor decides when the next one is taken: a
@@ -67,43 +74,47 @@ func (s *MessageHandlingServer) serve(r *run, in transport.Incoming) {
 	}
 	begun := time.Now()
 	beats := s.startHeartbeats(r, in)
-	var result []byte
+	var reply *transport.Reply
 	err := func() (err error) {
 		defer beats.stop() // on every path, and before the reply: none may follow it
-		result, err = s.dispatch(r, req)
+		reply, err = s.dispatch(r, req)
 		return err
 	}()
 	exited = false
-	s.reply(r, in, result, err)
+	s.reply(r, in, reply, err)
 	if debugging(s.log) {
 		s.requestLog(req).WithFields(logrus.Fields{"elapsed": time.Since(begun), "success": err == nil}).Debug("replied")
 	}
 }
 
-// dispatch calls the endpoint method; a panic of it becomes an error.
-func (s *MessageHandlingServer) dispatch(r *run, req *transport.Request) (result []byte, err error) {
-	defer func() {
-		if reason := recover(); reason != nil {
-			err = &panicError{reason: reason, stack: debug.Stack()}
-		}
-	}()
-	ctx := withReceived(r.handling, req, s.config.serializer)
-	return s.dispatcher.Dispatch(ctx, &dispatcher.Request{
-		Method: req.Method, Namespace: req.Namespace, Version: req.Version, Args: req.Args, Fault: req.Fault,
+// dispatch calls the endpoint method and makes the reply. A panic of the method becomes an error, and so does one
+// of the error that it returns: a nil pointer in an error interface panics only when its text is asked for.
+func (s *MessageHandlingServer) dispatch(r *run, req *transport.Request) (*transport.Reply, error) {
+	reply := &transport.Reply{Ending: true}
+	err := recovered(func() (err error) {
+		ctx := withReceived(r.handling, req, s.config.serializer)
+		reply.Result, err = s.dispatcher.Dispatch(ctx, &dispatcher.Request{
+			Method: req.Method, Namespace: req.Namespace, Version: req.Version, Args: req.Args, Fault: req.Fault,
+		})
+		return err
 	})
+	if err == nil {
+		return reply, nil
+	}
+	if panicked := recovered(func() error { reply.Failure = failure(err, s.config.serializer); return nil }); panicked != nil {
+		err = panicked
+		reply.Failure = failure(err, s.config.serializer)
+	}
+	return reply, err
 }
 
-func (s *MessageHandlingServer) reply(r *run, in transport.Incoming, result []byte, err error) {
+func (s *MessageHandlingServer) reply(r *run, in transport.Incoming, reply *transport.Reply, err error) {
 	req := in.Request()
 	if err != nil {
 		s.logFailure(req, err)
 	}
 	if !req.Call() {
 		return
-	}
-	reply := &transport.Reply{Result: wire.Value(result), Ending: true}
-	if err != nil {
-		reply.Failure = failure(err, s.config.serializer)
 	}
 	ctx := context.WithoutCancel(r.handling)
 	err = in.Reply(ctx, reply)

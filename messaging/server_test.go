@@ -43,24 +43,54 @@ func TestHandlerPanicIsAnsweredAndTheNextCallServed(t *testing.T) {
 
 func TestHandlerThatEndsItsGoroutineIsLoggedAndCostsNoPlace(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		b := newBus(t)
-		ep := echo()
-		messaging.HandleCast(ep, "exit", func(context.Context, struct{}) error { runtime.Goexit(); return nil })
-		b.serve(t, []*messaging.Endpoint{ep}, messaging.WithExecutorThreadPoolSize(1))
-		client := b.newClient(t)
-		for range 3 {
-			if err := client.Cast(t.Context(), "exit", nil); err != nil {
-				t.Fatal(err)
+	for _, kind := range []executor.Type{executor.Blocking, executor.Threading, executor.Pool} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBus(t)
+			ep := echo()
+			messaging.HandleCast(ep, "exit", func(context.Context, struct{}) error { runtime.Goexit(); return nil })
+			b.serve(t, []*messaging.Endpoint{ep}, messaging.WithExecutor(kind), messaging.WithExecutorThreadPoolSize(1))
+			client := b.newClient(t)
+			for range 3 {
+				if err := client.Cast(t.Context(), "exit", nil); err != nil {
+					t.Fatal(err)
+				}
 			}
-		}
-		if err := client.Call(t.Context(), "echo", map[string]any{"value": 1}, nil); err != nil {
-			t.Errorf("Call = %v", err)
-		}
-		if n := b.count("the endpoint method ended its goroutine: no reply is sent"); n != 3 {
-			t.Errorf("logged %d times, want 3", n)
-		}
-	})
+			if err := client.Call(t.Context(), "echo", map[string]any{"value": 1}, nil); err != nil {
+				t.Errorf("%s: Call = %v", kind, err)
+			}
+			if n := b.count("the endpoint method ended its goroutine: no reply is sent"); n != 3 {
+				t.Errorf("%s: logged %d times, want 3", kind, n)
+			}
+		})
+	}
+}
+
+// badError is an error that, as a nil pointer, has no text.
+type badError struct{ text string }
+
+func (e *badError) Error() string { return e.text }
+
+func TestErrorThatPanicsIsAnsweredAndTheNextCallServed(t *testing.T) {
+	t.Parallel()
+	for _, kind := range []executor.Type{executor.Blocking, executor.Threading, executor.Pool} {
+		synctest.Test(t, func(t *testing.T) {
+			b := newBus(t)
+			ep := echo()
+			messaging.Handle(ep, "typed_nil", func(context.Context, struct{}) (any, error) {
+				var err *badError
+				return nil, err
+			})
+			b.serve(t, []*messaging.Endpoint{ep}, messaging.WithExecutor(kind))
+			client := b.newClient(t)
+			var remote *messaging.RemoteError
+			if err := client.Call(t.Context(), "typed_nil", nil, nil); !errors.As(err, &remote) || remote.Class != "RuntimeError" {
+				t.Errorf("%s: Call = %v, want a RuntimeError", kind, err)
+			}
+			if err := client.Call(t.Context(), "echo", map[string]any{"value": 1}, nil); err != nil {
+				t.Errorf("%s: next Call = %v", kind, err)
+			}
+		})
+	}
 }
 
 // TestServerHoldsNoMoreThanItsExecutorAndPrefetchAllow casts far more than a server can run at once and counts
