@@ -5,7 +5,6 @@ import (
 	"reflect"
 	"strings"
 
-	"github.com/goslo/goslo/internal/pyjson"
 	"github.com/goslo/goslo/serializer"
 )
 
@@ -18,12 +17,12 @@ type Arguments struct {
 
 // Decode fills the struct, map or any that v points to with all arguments. known, where it is not nil, holds
 // the names that the method takes: any other is an error, as Python's "unexpected keyword argument".
-func (a *Arguments) Decode(v any, known map[string]bool) error {
+func (a *Arguments) Decode(v any, known map[string]reflect.Type) error {
 	if len(a.object) == 0 {
 		return nil
 	}
 	if known != nil {
-		if err := a.each(func(string, []byte) error { return nil }, known); err != nil {
+		if err := a.each(func(_, _ []byte) {}, known); err != nil {
 			return err
 		}
 	}
@@ -36,15 +35,12 @@ func (a *Arguments) Decode(v any, known map[string]bool) error {
 // DecodeNamed fills each v with the argument of the same place in names. An argument that is not sent leaves
 // a pointer nil and is an error for everything else; so is one whose name is not listed.
 func (a *Arguments) DecodeNamed(names []string, vs []reflect.Value) error {
-	known := make(map[string]bool, len(names))
-	for _, name := range names {
-		known[name] = true
+	known := make(map[string]reflect.Type, len(names))
+	for i, name := range names {
+		known[name] = vs[i].Type()
 	}
 	values := make(map[string][]byte, len(names))
-	err := a.each(func(name string, value []byte) error {
-		values[name] = value
-		return nil
-	}, known)
+	err := a.each(func(name, value []byte) { values[string(name)] = value }, known)
 	if err != nil {
 		return err
 	}
@@ -64,49 +60,40 @@ func (a *Arguments) DecodeNamed(names []string, vs []reflect.Value) error {
 }
 
 // each calls f for every argument and refuses names that are not known.
-func (a *Arguments) each(f func(name string, value []byte) error, known map[string]bool) error {
+func (a *Arguments) each(f func(name, value []byte), known map[string]reflect.Type) error {
 	if len(a.object) == 0 {
 		return nil
 	}
-	members, err := pyjson.NewObject(a.object)
+	err := a.serializer.EachMember(a.object, func(name, value []byte) error {
+		if known[string(name)] == nil {
+			return fmt.Errorf("unexpected argument %q", name)
+		}
+		f(name, value)
+		return nil
+	})
 	if err != nil {
 		return &ArgumentError{Method: a.method, Err: err}
 	}
-	for {
-		key, value, more, err := members.Next()
-		if err != nil {
-			return &ArgumentError{Method: a.method, Err: err}
-		}
-		if !more {
-			return nil
-		}
-		name := pyjson.Unquote(key)
-		if !known[string(name)] {
-			return &ArgumentError{Method: a.method, Err: fmt.Errorf("unexpected argument %q", name)}
-		}
-		if err := f(string(name), value); err != nil {
-			return err
-		}
-	}
+	return nil
 }
 
-// knownFields are the argument names that a struct type takes, by its json tags; nil for a type that takes
-// any (a map, an interface, a type with an UnmarshalJSON of its own).
-func knownFields(t reflect.Type) map[string]bool {
+// argumentFields are the arguments that a struct type takes, by the names in its json tags; nil for a type that
+// takes any (a map, an interface, a type with an UnmarshalJSON of its own).
+func argumentFields(t reflect.Type) map[string]reflect.Type {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}
 	if t.Kind() != reflect.Struct || reflect.PointerTo(t).Implements(unmarshalerType) {
 		return nil
 	}
-	known := make(map[string]bool)
+	known := make(map[string]reflect.Type)
 	addFields(known, t, make(map[reflect.Type]bool))
 	return known
 }
 
 // addFields walks through embedded structs by hand: which fields of them count is decided by their names on the
 // bus, not by those in Go, as reflect.VisibleFields does.
-func addFields(known map[string]bool, t reflect.Type, seen map[reflect.Type]bool) {
+func addFields(known map[string]reflect.Type, t reflect.Type, seen map[reflect.Type]bool) {
 	if seen[t] {
 		return
 	}
@@ -125,9 +112,9 @@ func addFields(known map[string]bool, t reflect.Type, seen map[reflect.Type]bool
 			addFields(known, inner, seen) // whether or not the struct itself is exported
 		case !field.IsExported():
 		case name == "":
-			known[field.Name] = true
+			known[field.Name] = field.Type
 		default:
-			known[name] = true
+			known[name] = field.Type
 		}
 	}
 }

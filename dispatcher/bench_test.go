@@ -56,11 +56,11 @@ func BenchmarkDispatch(b *testing.B) {
 		for _, registration := range []string{"typed", "reflected"} {
 			d := endpoints[registration]
 			b.Run(c.name+"/"+registration, func(b *testing.B) {
-				req := &dispatcher.Request{Method: c.method, Args: []byte(c.args)}
+				req := &dispatcher.Request{Method: c.method}
 				ctx := b.Context()
 				b.ReportAllocs()
 				for b.Loop() {
-					if got, err := d.Dispatch(ctx, req); err != nil || string(got) != c.want {
+					if got, err := dispatch(ctx, d, req, c.args); err != nil || string(got) != c.want {
 						b.Fatalf("Dispatch = %s, %v", got, err)
 					}
 				}

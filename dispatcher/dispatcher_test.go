@@ -117,7 +117,7 @@ func TestDispatchFindsTheMethodThatOsloFinds(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			result, err := d.Dispatch(t.Context(), &dispatcher.Request{Method: c.method, Namespace: c.namespace, Version: c.version})
+			result, err := dispatch(t.Context(), d, &dispatcher.Request{Method: c.method, Namespace: c.namespace, Version: c.version}, "")
 			got := string(result)
 			if err != nil {
 				got = err.Error()
@@ -132,7 +132,7 @@ func TestDispatchFindsTheMethodThatOsloFinds(t *testing.T) {
 func TestDispatchErrorsTellTheirKinds(t *testing.T) {
 	t.Parallel()
 	d := newDispatcher(t, service()...)
-	dispatch := func(req *dispatcher.Request) error { _, err := d.Dispatch(t.Context(), req); return err }
+	dispatch := func(req *dispatcher.Request) error { _, err := dispatch(t.Context(), d, req, ""); return err }
 
 	var noMethod *dispatcher.NoSuchMethodError
 	if err := dispatch(&dispatcher.Request{Method: "nosuch"}); !errors.As(err, &noMethod) || noMethod.Method != "nosuch" {
@@ -227,7 +227,7 @@ func TestDispatchHandsTheContextOn(t *testing.T) {
 	dispatcher.HandleArg(ep, "argument", "a", func(ctx context.Context, _ *int) (any, error) { return get(ctx) })
 	d := newDispatcher(t, ep)
 	for _, method := range ep.Methods() {
-		got, err := d.Dispatch(context.WithValue(t.Context(), key{}, "value"), &dispatcher.Request{Method: method})
+		got, err := dispatch(context.WithValue(t.Context(), key{}, "value"), d, &dispatcher.Request{Method: method}, "")
 		if err != nil || string(got) != `"value"` {
 			t.Errorf("%s: the method sees %s, %v; want the caller's context", method, got, err)
 		}
@@ -255,14 +255,14 @@ func TestNewRefusesEndpointsThatCannotServe(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := dispatcher.New(c.endpoints, serializer.JSON)
+			_, err := dispatcher.New(c.endpoints, dispatcher.DefaultPolicy)
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("New = %v, want an error with %q", err, c.want)
 			}
 		})
 	}
 	for _, version := range []string{"", "1.0", "1.5", "0.0", "2.0.7", "1.0.0.beta"} {
-		if _, err := dispatcher.New(versioned(version), serializer.JSON); err != nil {
+		if _, err := dispatcher.New(versioned(version), dispatcher.DefaultPolicy); err != nil {
 			t.Errorf("New with version %q = %v", version, err)
 		}
 	}
@@ -290,7 +290,7 @@ func TestDispatchServesManyAtOnce(t *testing.T) {
 		go func() {
 			ok := true
 			for range 100 {
-				got, err := d.Dispatch(t.Context(), &dispatcher.Request{Method: "double", Args: []byte(`{"n": 21}`)})
+				got, err := dispatch(t.Context(), d, &dispatcher.Request{Method: "double"}, `{"n": 21}`)
 				ok = ok && err == nil && string(got) == "42"
 			}
 			done <- ok

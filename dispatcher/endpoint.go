@@ -1,7 +1,6 @@
 package dispatcher
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -10,22 +9,20 @@ import (
 	"github.com/goslo/goslo/target"
 )
 
-// Method is an endpoint method with its types erased: every registration ends up as one.
-type Method func(ctx context.Context, args *Arguments) (any, error)
-
 // Endpoint is a set of methods that implement one interface, a namespace in a version. Fill it before a
 // server is made of it; after that it must not change.
 type Endpoint struct {
 	target  target.Target
-	methods map[string]Method
+	methods map[string]*registration
 }
 
 // Option is a choice about an endpoint.
 type Option func(*endpointConfig)
 
 type endpointConfig struct {
-	target target.Target
-	except []string
+	target  target.Target
+	except  []string
+	methods map[string][]MethodOption
 }
 
 // WithNamespace names the interface. Without it the endpoint answers requests without namespace.
@@ -49,6 +46,16 @@ func Except(methods ...string) Option {
 	return func(c *endpointConfig) { c.except = append(c.except, methods...) }
 }
 
+// WithMethod makes choices about a method of ReflectEndpoint, by its Go name.
+func WithMethod(method string, opts ...MethodOption) Option {
+	return func(c *endpointConfig) {
+		if c.methods == nil {
+			c.methods = make(map[string][]MethodOption)
+		}
+		c.methods[method] = append(c.methods[method], opts...)
+	}
+}
+
 // NewEndpoint makes an endpoint without methods; add them with Handle, HandleArg and HandleCast.
 func NewEndpoint(opts ...Option) *Endpoint {
 	return newEndpoint(configure(opts))
@@ -63,7 +70,7 @@ func configure(opts []Option) endpointConfig {
 }
 
 func newEndpoint(c endpointConfig) *Endpoint {
-	return &Endpoint{target: c.target, methods: make(map[string]Method)}
+	return &Endpoint{target: c.target, methods: make(map[string]*registration)}
 }
 
 // Target is the interface that the endpoint implements: its namespace and version.
@@ -81,14 +88,18 @@ func (e *Endpoint) Methods() []string {
 
 // Add registers a method by its name on the bus. It panics for an empty name and for a second method of one
 // name, both a programmer's mistakes at start-up.
-func (e *Endpoint) Add(name string, method Method) {
+func (e *Endpoint) Add(name string, method Method, opts ...MethodOption) {
 	if name == "" {
 		panic("dispatcher: an endpoint method needs a name")
 	}
 	if _, exists := e.methods[name]; exists {
 		panic(fmt.Sprintf("dispatcher: endpoint method %q registered twice", name))
 	}
-	e.methods[name] = method
+	r := &registration{name: name, call: method}
+	for _, opt := range opts {
+		opt(r)
+	}
+	e.methods[name] = r
 }
 
 func (e *Endpoint) check() error {
@@ -102,13 +113,6 @@ func (e *Endpoint) check() error {
 		return fmt.Errorf("the endpoint of namespace %q: %w", e.target.Namespace, err)
 	}
 	return nil
-}
-
-func (e *Endpoint) version() string {
-	if e.target.Version == "" {
-		return target.DefaultVersion
-	}
-	return e.target.Version
 }
 
 // serves compares the namespace; absent and null are the null namespace, which no name is.

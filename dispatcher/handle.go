@@ -16,10 +16,13 @@ var (
 // Handle registers fn as the method name of ep. Args is a struct whose fields are the keyword arguments (by
 // their json tags; an argument that is not sent leaves its field zero, one that has no field is an error to
 // the caller), a map, or struct{} for a method without arguments. It panics where ep has the method already.
-func Handle[Args, Res any](ep *Endpoint, name string, fn func(ctx context.Context, args Args) (Res, error)) {
+func Handle[Args, Res any](
+	ep *Endpoint, name string, fn func(ctx context.Context, args Args) (Res, error), opts ...MethodOption,
+) {
 	t := reflect.TypeFor[Args]()
 	checkArgs(t, name)
-	known := knownFields(t)
+	known := argumentFields(t)
+	opts = append([]MethodOption{described(fieldArguments(t), reflect.TypeFor[Res]())}, opts...)
 	ep.Add(name, func(ctx context.Context, args *Arguments) (any, error) {
 		var decoded Args
 		if t.Kind() == reflect.Pointer { // never nil, not even for a request without arguments
@@ -29,26 +32,32 @@ func Handle[Args, Res any](ep *Endpoint, name string, fn func(ctx context.Contex
 			return nil, err
 		}
 		return fn(ctx, decoded)
-	})
+	}, opts...)
 }
 
 // HandleArg registers fn as the method name of ep, which takes the single keyword argument arg, of any type.
 // A pointer type makes the argument optional.
-func HandleArg[Arg, Res any](ep *Endpoint, name, arg string, fn func(ctx context.Context, arg Arg) (Res, error)) {
-	names := []string{arg}
+func HandleArg[Arg, Res any](
+	ep *Endpoint, name, arg string, fn func(ctx context.Context, arg Arg) (Res, error), opts ...MethodOption,
+) {
+	names, types := []string{arg}, []reflect.Type{reflect.TypeFor[Arg]()}
+	opts = append([]MethodOption{described(namedArguments(names, types), reflect.TypeFor[Res]())}, opts...)
 	ep.Add(name, func(ctx context.Context, args *Arguments) (any, error) {
 		var decoded Arg
 		if err := args.DecodeNamed(names, []reflect.Value{reflect.ValueOf(&decoded)}); err != nil {
 			return nil, err
 		}
 		return fn(ctx, decoded)
-	})
+	}, opts...)
 }
 
 // HandleCast registers fn as the method name of ep, one that returns nothing: a caller that waits for it all
 // the same gets null. Args is as for Handle.
-func HandleCast[Args any](ep *Endpoint, name string, fn func(ctx context.Context, args Args) error) {
-	Handle(ep, name, func(ctx context.Context, args Args) (any, error) { return nil, fn(ctx, args) })
+func HandleCast[Args any](
+	ep *Endpoint, name string, fn func(ctx context.Context, args Args) error, opts ...MethodOption,
+) {
+	opts = append([]MethodOption{described(fieldArguments(reflect.TypeFor[Args]()), nil)}, opts...)
+	Handle(ep, name, func(ctx context.Context, args Args) (any, error) { return nil, fn(ctx, args) }, opts...)
 }
 
 // checkArgs panics for a type that no object of keyword arguments fits: a programmer's mistake.

@@ -12,7 +12,7 @@ import (
 
 func newDispatcher(tb testing.TB, endpoints ...*dispatcher.Endpoint) *dispatcher.Dispatcher {
 	tb.Helper()
-	d, err := dispatcher.New(endpoints, serializer.JSON)
+	d, err := dispatcher.New(endpoints, dispatcher.DefaultPolicy)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -22,8 +22,17 @@ func newDispatcher(tb testing.TB, endpoints ...*dispatcher.Endpoint) *dispatcher
 // call dispatches one method of one endpoint with arguments in JSON; the result is in JSON too, "" for none.
 func call(tb testing.TB, ep *dispatcher.Endpoint, method, args string) (string, error) {
 	tb.Helper()
-	result, err := newDispatcher(tb, ep).Dispatch(tb.Context(), &dispatcher.Request{Method: method, Args: []byte(args)})
+	result, err := dispatch(tb.Context(), newDispatcher(tb, ep), &dispatcher.Request{Method: method}, args)
 	return string(result), err
+}
+
+// dispatch finds a method and calls it, as a server does.
+func dispatch(ctx context.Context, d *dispatcher.Dispatcher, req *dispatcher.Request, args string) ([]byte, error) {
+	call, err := d.Find(req)
+	if err != nil {
+		return nil, err
+	}
+	return call.Do(ctx, []byte(args), serializer.JSON)
 }
 
 // wantCall is call for a method that succeeds.

@@ -38,7 +38,7 @@ func ReflectEndpoint(v any, opts ...Option) (*Endpoint, error) {
 	if namer, ok := v.(ArgumentNamer); ok {
 		names = namer.ArgumentNames()
 	}
-	if err := checkNames(value.Type(), except, names); err != nil {
+	if err := checkNames(value.Type(), except, names, c.methods); err != nil {
 		return nil, err
 	}
 	var unsuitable []error
@@ -48,7 +48,7 @@ func ReflectEndpoint(v any, opts ...Option) (*Endpoint, error) {
 			continue
 		}
 		name := SnakeCase(method.Name)
-		erased, reason := reflected(value.Method(i), names[method.Name])
+		erased, about, reason := reflected(value.Method(i), names[method.Name])
 		if reason == "" && ep.methods[name] != nil {
 			reason = fmt.Sprintf("another method is %q on the bus", name)
 		}
@@ -56,7 +56,7 @@ func ReflectEndpoint(v any, opts ...Option) (*Endpoint, error) {
 			unsuitable = append(unsuitable, &UnsuitableMethodError{value.Type().String(), method.Name, reason})
 			continue
 		}
-		ep.Add(name, erased)
+		ep.Add(name, erased, append([]MethodOption{about}, c.methods[method.Name]...)...)
 	}
 	if len(unsuitable) > 0 {
 		return nil, errors.Join(unsuitable...)
@@ -68,7 +68,7 @@ func ReflectEndpoint(v any, opts ...Option) (*Endpoint, error) {
 }
 
 // checkNames refuses names that are no methods: a misspelt one would otherwise change nothing, in silence.
-func checkNames(t reflect.Type, except []string, names map[string][]string) error {
+func checkNames(t reflect.Type, except []string, names map[string][]string, methods map[string][]MethodOption) error {
 	for _, name := range except[1:] {
 		if _, ok := t.MethodByName(name); !ok {
 			return fmt.Errorf("reflect endpoint: %s has no method %s to leave out", t, name)
@@ -79,42 +79,56 @@ func checkNames(t reflect.Type, except []string, names map[string][]string) erro
 			return fmt.Errorf("reflect endpoint: %s has no method %s to name arguments of", t, name)
 		}
 	}
+	for name := range methods {
+		if _, ok := t.MethodByName(name); !ok {
+			return fmt.Errorf("reflect endpoint: %s has no method %s to choose options for", t, name)
+		}
+	}
 	return nil
 }
 
-// reflected wraps a method, or says why it cannot.
-func reflected(method reflect.Value, names []string) (Method, string) {
+// reflected wraps a method and describes it, or says why it cannot.
+func reflected(method reflect.Value, names []string) (erased Method, about MethodOption, reason string) {
 	t := method.Type()
-	if t.NumIn() == 0 || t.In(0) != contextType {
-		return nil, "its first parameter is no context.Context"
+	in, reason := shape(t)
+	if reason != "" {
+		return nil, nil, reason
 	}
-	if t.IsVariadic() {
-		return nil, "it is variadic"
-	}
-	if t.NumOut() < 1 || t.NumOut() > 2 || t.Out(t.NumOut()-1) != errorType {
-		return nil, "it returns neither an error nor a result and an error"
-	}
-	in := make([]reflect.Type, 0, t.NumIn()-1)
-	for i := 1; i < t.NumIn(); i++ {
-		in = append(in, t.In(i))
+	var result reflect.Type
+	if t.NumOut() == 2 {
+		result = t.Out(0)
 	}
 	switch {
 	case len(names) > 0 && len(names) != len(in):
-		return nil, fmt.Sprintf("it takes %d arguments, and %d are named", len(in), len(names))
-	case len(names) > 0:
+		return nil, nil, fmt.Sprintf("it takes %d arguments, and %d are named", len(in), len(names))
+	case len(names) > 0 || len(in) == 0:
 		if reason := unsuitableNames(names); reason != "" {
-			return nil, reason
+			return nil, nil, reason
 		}
-		return byName(method, in, names), ""
-	case len(in) == 0:
-		return byName(method, nil, nil), ""
+		return byName(method, in, names), described(namedArguments(names, in), result), ""
 	case len(in) > 1:
-		return nil, "it takes more than one argument, and their names are unknown (see ArgumentNamer)"
+		return nil, nil, "it takes more than one argument, and their names are unknown (see ArgumentNamer)"
 	}
 	if reason := unsuitableArgs(in[0]); reason != "" {
-		return nil, reason
+		return nil, nil, reason
 	}
-	return byStruct(method, in[0]), ""
+	return byStruct(method, in[0]), described(fieldArguments(in[0]), result), ""
+}
+
+// shape returns the types of a method's arguments, those behind the context.
+func shape(t reflect.Type) (in []reflect.Type, unsuitable string) {
+	switch {
+	case t.NumIn() == 0 || t.In(0) != contextType:
+		return nil, "its first parameter is no context.Context"
+	case t.IsVariadic():
+		return nil, "it is variadic"
+	case t.NumOut() < 1 || t.NumOut() > 2 || t.Out(t.NumOut()-1) != errorType:
+		return nil, "it returns neither an error nor a result and an error"
+	}
+	for i := 1; i < t.NumIn(); i++ {
+		in = append(in, t.In(i))
+	}
+	return in, ""
 }
 
 func unsuitableNames(names []string) string {
@@ -130,7 +144,7 @@ func unsuitableNames(names []string) string {
 }
 
 func byStruct(method reflect.Value, arg reflect.Type) Method {
-	known := knownFields(arg)
+	known := argumentFields(arg)
 	return func(ctx context.Context, args *Arguments) (any, error) {
 		decoded := reflect.New(arg)
 		if arg.Kind() == reflect.Pointer {

@@ -29,6 +29,8 @@ type clientConfig struct {
 	versionCap string
 	mandatory  bool
 	serializer serializer.Serializer
+
+	interceptors interceptors
 }
 
 // NewClient makes a client of a target, which needs a topic. It fails with an [*InvalidTargetError] without
@@ -56,7 +58,7 @@ func (c *clientConfig) check() error {
 	case c.retry < transport.RetryForever:
 		return fmt.Errorf("the client's retry must be -1 or more, got %d", c.retry)
 	}
-	return nil
+	return checkSerializer(c.serializer)
 }
 
 // Prepare returns a client that differs in what the options say. It is a cheap copy; a bad option shows when
@@ -81,6 +83,13 @@ func (c *Client) Call(ctx context.Context, method string, args, reply any) error
 	if err := to.CheckCall(); err != nil {
 		return err
 	}
+	rpc := &RPC{Call: true, Method: method, Target: to}
+	return c.config.interceptors.around(ctx, rpc, func(ctx context.Context) error {
+		return c.call(ctx, to, method, args, reply)
+	})
+}
+
+func (c *Client) call(ctx context.Context, to target.Target, method string, args, reply any) error {
 	req, err := c.request(ctx, method, args)
 	if err != nil {
 		return err
@@ -90,21 +99,25 @@ func (c *Client) Call(ctx context.Context, method string, args, reply any) error
 	opts.Expiration = c.expiration(ctx)
 	ctx, cancel := c.bounded(ctx)
 	defer cancel()
+	req.Deadline, _ = ctx.Deadline()
 	answer, err := c.transport.driver.Call(ctx, to, req, opts)
 	if err != nil {
 		return fmt.Errorf("call %s on %s: %w", method, to, err)
 	}
+	codec := withOwn(c.config.serializer).of(answer.ContentType)
 	if answer.Failure != nil {
-		return receivedError(answer.Failure, c.config.serializer)
+		return receivedError(answer.Failure, codec)
 	}
 	if reply == nil {
 		return nil
 	}
 	result := answer.Result
 	if result == nil {
-		result = wire.Value("null")
+		if result, err = codec.Append(nil, nil); err != nil {
+			return fmt.Errorf("decode the result of %s: %w", method, err)
+		}
 	}
-	if err := c.config.serializer.Decode(result, reply); err != nil {
+	if err := codec.Decode(result, reply); err != nil {
 		return fmt.Errorf("decode the result of %s: %w", method, err)
 	}
 	return nil
@@ -129,6 +142,12 @@ func (c *Client) cast(ctx context.Context, to target.Target, method string, args
 	if err := to.CheckCast(); err != nil {
 		return err
 	}
+	return c.config.interceptors.around(ctx, &RPC{Method: method, Target: to}, func(ctx context.Context) error {
+		return c.send(ctx, to, method, args)
+	})
+}
+
+func (c *Client) send(ctx context.Context, to target.Target, method string, args any) error {
 	req, err := c.request(ctx, method, args)
 	if err != nil {
 		return err
@@ -163,25 +182,38 @@ func (c *Client) request(ctx context.Context, method string, args any) (*transpo
 		return nil, &VersionCapError{Version: version, Cap: c.config.versionCap}
 	}
 	req := &transport.Request{
-		Method:    method,
-		Namespace: wire.SomeOrAbsent(c.config.target.Namespace),
-		Version:   wire.SomeOrAbsent(c.config.target.Version),
+		ContentType: c.config.serializer.ContentType(),
+		Method:      method,
+		Namespace:   wire.SomeOrAbsent(c.config.target.Namespace),
+		Version:     wire.SomeOrAbsent(c.config.target.Version),
 	}
 	var err error
-	if args != nil {
-		if req.Args, err = c.config.serializer.Append(nil, args); err != nil {
-			return nil, fmt.Errorf("encode the arguments of %s: %w", method, err)
-		}
-		if string(req.Args) == "null" {
-			req.Args = nil
-		} else if req.Args[0] != '{' {
-			return nil, fmt.Errorf("the arguments of %s are a %T: want a struct or a map, the keyword arguments", method, args)
-		}
+	if req.Args, err = c.arguments(method, args); err != nil {
+		return nil, err
 	}
 	if req.Context, err = contextEntries(ctx, c.config.serializer); err != nil {
 		return nil, fmt.Errorf("encode the request context of %s: %w", method, err)
 	}
 	return req, nil
+}
+
+// arguments encodes the keyword arguments, which must be an object; nil is none.
+func (c *Client) arguments(method string, args any) (wire.Value, error) {
+	if args == nil {
+		return nil, nil
+	}
+	encoded, err := c.config.serializer.Append(nil, args)
+	if err != nil {
+		return nil, fmt.Errorf("encode the arguments of %s: %w", method, err)
+	}
+	switch wire.KindOf(c.config.serializer.ContentType(), encoded) {
+	case wire.Object:
+		return encoded, nil
+	case wire.Nil: // a nil pointer or map
+		return nil, nil
+	case wire.Other:
+	}
+	return nil, fmt.Errorf("the arguments of %s are a %T: want a struct or a map, the keyword arguments", method, args)
 }
 
 func (c *Client) sendOptions() transport.SendOptions {

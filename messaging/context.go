@@ -2,6 +2,7 @@ package messaging
 
 import (
 	"context"
+	"maps"
 	"slices"
 	"sync"
 
@@ -19,6 +20,7 @@ type contextKey int
 const (
 	requestContextKey contextKey = iota
 	insideKey
+	rpcKey
 )
 
 // carried is a request context inside a context.Context: given by the user, or received and decoded when
@@ -49,6 +51,7 @@ func RequestContextFrom(ctx context.Context) RequestContext {
 	return c.given
 }
 
+// withReceived is a context with what came with a request.
 func withReceived(ctx context.Context, req *transport.Request, s serializer.Serializer) context.Context {
 	return context.WithValue(ctx, requestContextKey, &carried{entries: req.Context, timeout: req.MonitorTimeout, serializer: s})
 }
@@ -65,7 +68,10 @@ func (c *carried) decode() {
 		}
 		c.given[entry.Key] = decoded(entry.Value, c.serializer)
 	}
-	c.given["client_timeout"] = decoded(c.timeout, c.serializer)
+	c.given["client_timeout"] = decoded(c.timeout, serializer.JSON)
+	if cs, ok := c.serializer.(serializer.ContextSerializer); ok {
+		c.given = cs.DeserializeContext(c.given)
+	}
 }
 
 // decoded never fails for what has come over the wire, where all text was checked.
@@ -86,11 +92,20 @@ func contextEntries(ctx context.Context, s serializer.Serializer) ([]transport.C
 	if c == nil {
 		return nil, nil
 	}
-	if c.serializer != nil {
+	contexts, shaped := s.(serializer.ContextSerializer)
+	if c.serializer != nil && c.serializer.ContentType() == s.ContentType() && !shaped {
 		return c.entries, nil // received and passed on as it came
 	}
-	entries := make([]transport.ContextEntry, 0, len(c.given))
-	for key, value := range c.given {
+	given := RequestContextFrom(ctx)
+	if c.serializer != nil { // what a server adds for its methods is not the sender's
+		given = maps.Clone(given)
+		delete(given, "client_timeout")
+	}
+	if shaped {
+		given = contexts.SerializeContext(given)
+	}
+	entries := make([]transport.ContextEntry, 0, len(given))
+	for key, value := range given {
 		encoded, err := s.Append(nil, value)
 		if err != nil {
 			return nil, err

@@ -37,20 +37,43 @@ func WithLegacyNamespaces(namespaces ...string) EndpointOption {
 // Except leaves exported methods out of [ReflectEndpoint], by their Go names.
 func Except(methods ...string) EndpointOption { return dispatcher.Except(methods...) }
 
+// MethodOption is a choice about one method of an endpoint.
+type MethodOption = dispatcher.MethodOption
+
+// Exposed marks a method as one that [ExplicitAccessPolicy] allows.
+func Exposed() MethodOption { return dispatcher.Exposed() }
+
+// Limit bounds how many requests for the method run at once on one server, so that a slow method leaves places for
+// quick ones; the default, also for 0, is the size of the executor alone. Requests beyond the limit wait without
+// a place, in their order, and unacknowledged: they count against the prefetch. Where more of them wait than it
+// allows (by default at least 256 on servers with a limit), the others wait as well; see [WithPrefetch].
+func Limit(n int) MethodOption { return dispatcher.Limit(n) }
+
+// WithMethod makes choices about a method of [ReflectEndpoint], by its Go name.
+func WithMethod(method string, opts ...MethodOption) EndpointOption {
+	return dispatcher.WithMethod(method, opts...)
+}
+
 // Handle registers fn as a method of ep. Args is a struct whose fields, by their json tags, are the keyword
 // arguments, or a map; struct{} takes none. An argument that is not sent leaves its field zero; one without a
 // field is an error to the caller. It panics where ep has the method already.
-func Handle[Args, Res any](ep *Endpoint, method string, fn func(ctx context.Context, args Args) (Res, error)) {
-	dispatcher.Handle(ep, method, fn)
+func Handle[Args, Res any](
+	ep *Endpoint, method string, fn func(ctx context.Context, args Args) (Res, error), opts ...MethodOption,
+) {
+	dispatcher.Handle(ep, method, fn, opts...)
 }
 
 // HandleArg registers fn as a method of ep with the single keyword argument arg, of any type. A pointer type
 // makes it optional.
-func HandleArg[Arg, Res any](ep *Endpoint, method, arg string, fn func(ctx context.Context, value Arg) (Res, error)) {
-	dispatcher.HandleArg(ep, method, arg, fn)
+func HandleArg[Arg, Res any](
+	ep *Endpoint, method, arg string, fn func(ctx context.Context, value Arg) (Res, error), opts ...MethodOption,
+) {
+	dispatcher.HandleArg(ep, method, arg, fn, opts...)
 }
 
 // HandleCast registers fn as a method of ep that returns nothing.
-func HandleCast[Args any](ep *Endpoint, method string, fn func(ctx context.Context, args Args) error) {
-	dispatcher.HandleCast(ep, method, fn)
+func HandleCast[Args any](
+	ep *Endpoint, method string, fn func(ctx context.Context, args Args) error, opts ...MethodOption,
+) {
+	dispatcher.HandleCast(ep, method, fn, opts...)
 }

@@ -23,6 +23,7 @@ func remoteError(err error) *RemoteError {
 		version     *target.MalformedVersionError
 		result      *dispatcher.ResultError
 		panicked    *panicError
+		access      *accessError
 	)
 	switch {
 	case errors.As(err, &remote):
@@ -39,6 +40,8 @@ func remoteError(err error) *RemoteError {
 		return &RemoteError{Module: builtins, Class: "ValueError", Message: err.Error()}
 	case errors.As(err, &panicked):
 		return &RemoteError{Module: builtins, Class: "RuntimeError", Message: panicked.Error()}
+	case errors.As(err, &access):
+		return &RemoteError{Module: builtins, Class: "PermissionError", Message: access.Error()}
 	case errors.Is(err, context.DeadlineExceeded):
 		return &RemoteError{Module: builtins, Class: "TimeoutError", Message: err.Error()}
 	}

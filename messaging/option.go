@@ -65,8 +65,8 @@ func WithExecutorThreadPoolSize(size int) ServerOption {
 }
 
 // WithPrefetch sets how many messages the broker may hand over unacknowledged on each queue of the server. The
-// default, also for 0, is twice the number of handlers that run at once and at least 16; it cannot be
-// unlimited, which is oslo.messaging's default (rabbit_qos_prefetch_count = 0).
+// default, also for 0, is twice the number of handlers that run at once and at least 16 (256 on a server with a
+// limited method, see [Limit]); it cannot be unlimited, which is oslo.messaging's default (rabbit_qos_prefetch_count = 0).
 func WithPrefetch(n int) ServerOption {
 	return serverOption(func(c *serverConfig) { c.prefetch = n })
 }
@@ -127,5 +127,7 @@ type serializerOption struct{ s serializer.Serializer }
 func (o serializerOption) applyServer(c *serverConfig) { c.serializer = o.s }
 func (o serializerOption) applyClient(c *clientConfig) { c.serializer = o.s }
 
-// WithSerializer chooses how arguments and results are encoded; the default is [serializer.JSON].
+// WithSerializer chooses how a client encodes arguments and request contexts, and thereby the content type of its
+// messages; the default is [serializer.JSON], the only one that Python peers read. A server reads every content
+// type and answers in the caller's: here the option replaces the serializer of one.
 func WithSerializer(s serializer.Serializer) Option { return serializerOption{s} }

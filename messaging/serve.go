@@ -12,23 +12,54 @@ import (
 	"github.com/goslo/goslo/dispatcher"
 	"github.com/goslo/goslo/executor"
 	"github.com/goslo/goslo/internal/loglimit"
+	"github.com/goslo/goslo/serializer"
 	"github.com/goslo/goslo/target"
 	"github.com/goslo/goslo/transport"
 )
 
-// pollLoop is the server's one loop. A blocking executor runs handlers on its goroutine: one that ends it
-// (runtime.Goexit) must not end the loop, which goes on on another.
-func (s *MessageHandlingServer) pollLoop(r *run) {
-	ended := false
+// job is one request on its way through a server.
+type job struct {
+	in      transport.Incoming
+	request *transport.Request
+	call    *dispatcher.Call // what the request asks for; nil where there is nothing of that name
+	err     error            // why there is nothing
+}
+
+func (s *MessageHandlingServer) newJob(in transport.Incoming) *job {
+	req := in.Request()
+	j := &job{in: in, request: req}
+	j.call, j.err = s.dispatcher.Find(&dispatcher.Request{
+		Method: req.Method, Namespace: req.Namespace, Version: req.Version, Fault: req.Fault,
+	})
+	return j
+}
+
+// limit is how many requests for the same method may run at once; 0 is any number.
+func (j *job) limit() int {
+	if j.call == nil {
+		return 0
+	}
+	return j.call.Limit()
+}
+
+// expired tells that the caller has stopped waiting.
+func (j *job) expired() bool {
+	return !j.request.Deadline.IsZero() && !time.Now().Before(j.request.Deadline)
+}
+
+// loop runs body for ever, until it returns nil, and closes ended. A blocking executor runs handlers on this
+// goroutine: one that ends it (runtime.Goexit) must not end the loop, which goes on on another.
+func (s *MessageHandlingServer) loop(r *run, ended chan<- struct{}, body func(*run) error) {
+	finished := false
 	defer func() {
-		if ended {
-			close(r.polled)
+		if finished {
+			close(ended)
 		} else {
-			go s.pollLoop(r)
+			go s.loop(r, ended, body)
 		}
 	}()
-	forever(r.polling, s.log, func() error { return s.poll(r) })
-	ended = true
+	forever(r.polling, s.log, func() error { return body(r) })
+	finished = true
 }
 
 // poll takes messages until the listener is stopped. The executor decides when the next one is taken: a
@@ -42,10 +73,35 @@ func (s *MessageHandlingServer) poll(r *run) error {
 		if err != nil {
 			return fmt.Errorf("poll: %w", err)
 		}
-		if err := r.executor.Submit(r.polling, func() { s.serve(r, in) }); err != nil {
-			return errors.Join(submitError(err), in.Requeue(context.WithoutCancel(r.polling)))
+		if j := s.newJob(in); r.limits.admit(j) {
+			if err := s.submit(r, j); err != nil {
+				return err
+			}
 		}
 	}
+}
+
+// resume runs what waited for its method to have room, until polling ends.
+func (s *MessageHandlingServer) resume(r *run) error {
+	for {
+		j := r.limits.next(r.polling)
+		if j == nil {
+			return nil
+		}
+		if err := s.submit(r, j); err != nil {
+			return err
+		}
+	}
+}
+
+// submit waits for a place to run j; where there will be none, j goes back to the broker.
+func (s *MessageHandlingServer) submit(r *run, j *job) error {
+	err := r.executor.Submit(r.polling, func() { s.serve(r, j) })
+	if err == nil {
+		return nil
+	}
+	r.limits.release(j)
+	return errors.Join(submitError(err), j.in.Requeue(context.WithoutCancel(r.polling)))
 }
 
 func submitError(err error) error {
@@ -56,56 +112,93 @@ func submitError(err error) error {
 }
 
 // serve handles one message, on the goroutine that the executor gives it.
-func (s *MessageHandlingServer) serve(r *run, in transport.Incoming) {
-	req := in.Request()
+func (s *MessageHandlingServer) serve(r *run, j *job) {
+	defer r.limits.release(j)
 	exited := true // until proved otherwise: runtime.Goexit leaves no other trace
 	defer func() {
 		if exited {
-			s.requestLog(req).Error("the endpoint method ended its goroutine: no reply is sent")
+			s.requestLog(j.request).Error("the endpoint method ended its goroutine: no reply is sent")
 		}
 	}()
 	// The slot is held: acknowledge, and only then run. RPC is at most once
 	// (oslo_messaging/rpc/server.py, _process_incoming).
 	s.received.Add(1)
-	if err := in.Ack(r.handling); err != nil {
-		s.logUnacknowledged(req, err)
+	if err := j.in.Ack(r.handling); err != nil {
+		s.logUnacknowledged(j.request, err)
+		exited = false
+		return
+	}
+	if j.expired() {
+		s.logExpired(j.request)
 		exited = false
 		return
 	}
 	begun := time.Now()
-	beats := s.startHeartbeats(r, in)
-	var reply *transport.Reply
-	err := func() (err error) {
-		defer beats.stop() // on every path, and before the reply: none may follow it
-		reply, err = s.dispatch(r, req)
-		return err
-	}()
+	reply, err := s.execute(r, j)
 	exited = false
-	s.reply(r, in, reply, err)
+	s.reply(r, j.in, reply, err)
 	if debugging(s.log) {
-		s.requestLog(req).WithFields(logrus.Fields{"elapsed": time.Since(begun), "success": err == nil}).Debug("replied")
+		s.requestLog(j.request).WithFields(logrus.Fields{"elapsed": time.Since(begun), "success": err == nil}).Debug("replied")
 	}
+}
+
+// execute dispatches, with heartbeats to the caller meanwhile. They have ended when it returns, on every path: none
+// may follow the reply.
+func (s *MessageHandlingServer) execute(r *run, j *job) (*transport.Reply, error) {
+	defer s.startHeartbeats(r, j.in).stop()
+	defer s.watch(j.request)()
+	return s.dispatch(r, j)
 }
 
 // dispatch calls the endpoint method and makes the reply. A panic of the method becomes an error, and so does one
 // of the error that it returns: a nil pointer in an error interface panics only when its text is asked for.
-func (s *MessageHandlingServer) dispatch(r *run, req *transport.Request) (*transport.Reply, error) {
+func (s *MessageHandlingServer) dispatch(r *run, j *job) (*transport.Reply, error) {
+	codec := s.serializers.of(j.request.ContentType)
 	reply := &transport.Reply{Ending: true}
 	err := recovered(func() (err error) {
-		ctx := withReceived(r.handling, req, s.config.serializer)
-		reply.Result, err = s.dispatcher.Dispatch(ctx, &dispatcher.Request{
-			Method: req.Method, Namespace: req.Namespace, Version: req.Version, Args: req.Args, Fault: req.Fault,
-		})
+		reply.Result, err = s.call(r, j, codec)
 		return err
 	})
 	if err == nil {
 		return reply, nil
 	}
-	if panicked := recovered(func() error { reply.Failure = failure(err, s.config.serializer); return nil }); panicked != nil {
+	reply.Result = nil // of a method whose interceptor failed afterwards
+	if panicked := recovered(func() error { reply.Failure = failure(err, codec); return nil }); panicked != nil {
 		err = panicked
-		reply.Failure = failure(err, s.config.serializer)
+		reply.Failure = failure(err, codec)
 	}
 	return reply, err
+}
+
+// call runs the interceptors and, inside of them, the method.
+func (s *MessageHandlingServer) call(r *run, j *job, codec serializer.Serializer) (result []byte, err error) {
+	rpc := s.receivedRPC(j.in)
+	ctx, cancel := methodContext(r.handling, j.request, rpc, codec)
+	defer cancel()
+	err = s.config.interceptors.around(ctx, rpc, func(ctx context.Context) (err error) {
+		if j.err != nil {
+			return j.err
+		}
+		if err := s.checkAccess(ctx, j); err != nil {
+			return err
+		}
+		result, err = j.call.Do(ctx, j.request.Args, codec)
+		return err
+	})
+	return result, err
+}
+
+// errCallerGone is the cause with which a method's context ends at its caller's deadline.
+var errCallerGone = errors.New("the caller has stopped waiting")
+
+// methodContext is what an endpoint method is called with: the server's context with what came with the request,
+// until the caller stops waiting.
+func methodContext(ctx context.Context, req *transport.Request, rpc *RPC, codec serializer.Serializer) (context.Context, context.CancelFunc) {
+	ctx = context.WithValue(withReceived(ctx, req, codec), rpcKey, rpc)
+	if req.Deadline.IsZero() {
+		return ctx, func() {}
+	}
+	return context.WithDeadlineCause(ctx, req.Deadline, errCallerGone)
 }
 
 func (s *MessageHandlingServer) reply(r *run, in transport.Incoming, reply *transport.Reply, err error) {
@@ -120,7 +213,8 @@ func (s *MessageHandlingServer) reply(r *run, in transport.Incoming, reply *tran
 	err = in.Reply(ctx, reply)
 	if errors.Is(err, transport.ErrTooLarge) { // the caller must learn of it
 		s.requestLog(req).WithError(err).Error("the result is too large")
-		err = in.Reply(ctx, &transport.Reply{Failure: failure(err, s.config.serializer), Ending: true})
+		codec := s.serializers.of(req.ContentType)
+		err = in.Reply(ctx, &transport.Reply{Failure: failure(err, codec), Ending: true})
 	}
 	if err != nil {
 		s.requestLog(req).WithError(err).Error("cannot send the reply")
@@ -138,6 +232,15 @@ func (s *MessageHandlingServer) logUnacknowledged(req *transport.Request, err er
 		log.Debug("not run: the message will be delivered again")
 	default:
 		log.Warn("not run: cannot acknowledge")
+	}
+}
+
+// logExpired notes a request that is not run: its caller has stopped waiting, and gets no answer.
+func (s *MessageHandlingServer) logExpired(req *transport.Request) {
+	s.expired.Add(1)
+	if held, ok := s.limit.Pass("expired"); ok {
+		s.requestLog(req).WithFields(logrus.Fields{"deadline": req.Deadline, "held_back": held}).
+			Warn("not run: the caller has stopped waiting")
 	}
 }
 
@@ -177,8 +280,9 @@ func refused(err error) bool {
 		unsupported *dispatcher.UnsupportedVersionError
 		argument    *dispatcher.ArgumentError
 		version     *target.MalformedVersionError
+		access      *accessError
 	)
-	return errors.As(err, &noMethod) || errors.As(err, &unsupported) || errors.As(err, &argument) || errors.As(err, &version)
+	return errors.As(err, &access) || errors.As(err, &noMethod) || errors.As(err, &unsupported) || errors.As(err, &argument) || errors.As(err, &version)
 }
 
 func (s *MessageHandlingServer) requestLog(req *transport.Request) *logrus.Entry {

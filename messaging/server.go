@@ -28,6 +28,9 @@ var errStopped = errors.New("the server has stopped")
 // minPrefetch keeps the broker's pipe filled for executors with few places.
 const minPrefetch = 16
 
+// limitedPrefetch is the least for servers with limited methods, whose requests may pile up.
+const limitedPrefetch = 256
+
 // MessageHandlingServer receives what is sent to a target and hands every message to an endpoint method.
 //
 // It polls its listener in one loop of its own and runs each message by its executor: by default in a fresh
@@ -37,25 +40,28 @@ const minPrefetch = 16
 // Its life is Start, Stop, Wait, each of which runs once however many goroutines call it and waits for the one
 // before it; after Stop it can be started again. All methods are safe for concurrent use.
 type MessageHandlingServer struct {
-	transport  *Transport
-	target     Target
-	config     serverConfig
-	dispatcher *dispatcher.Dispatcher
-	log        logrus.FieldLogger
+	transport   *Transport
+	target      Target
+	config      serverConfig
+	serializers serializers
+	dispatcher  *dispatcher.Dispatcher
+	log         logrus.FieldLogger
 
 	mu    sync.Mutex
 	epoch *epoch
 
 	ending sync.WaitGroup // waits of earlier epochs that nobody waited for
 
-	limit                     loglimit.Limiter
-	received, refused, failed atomic.Uint64
+	limit                              loglimit.Limiter
+	received, expired, refused, failed atomic.Uint64
 }
 
 // ServerStats counts the messages of a server since it was made.
 type ServerStats struct {
 	// Received is how many messages reached a handler's place, duplicates included.
 	Received uint64
+	// Expired is how many of them were not run because their callers had stopped waiting.
+	Expired uint64
 	// Refused is how many of them asked for what no endpoint has: an unknown method, version or namespace,
 	// arguments that do not fit. They were answered with a failure.
 	Refused uint64
@@ -65,15 +71,21 @@ type ServerStats struct {
 
 // Stats tells what the server has handled so far.
 func (s *MessageHandlingServer) Stats() ServerStats {
-	return ServerStats{Received: s.received.Load(), Refused: s.refused.Load(), Failed: s.failed.Load()}
+	return ServerStats{Received: s.received.Load(), Expired: s.expired.Load(), Refused: s.refused.Load(), Failed: s.failed.Load()}
 }
 
 type serverConfig struct {
-	executor   executor.Type
-	poolSize   int
-	prefetch   int
-	logAfter   time.Duration
-	serializer serializer.Serializer
+	executor     executor.Type
+	poolSize     int
+	prefetch     int
+	logAfter     time.Duration
+	stuckAfter   time.Duration
+	serializer   serializer.Serializer
+	policy       AccessPolicy
+	authorize    Authorizer
+	interceptors interceptors
+	ping         bool
+	describe     bool
 }
 
 // epoch is one life of a server, from Start to Wait.
@@ -94,6 +106,8 @@ type run struct {
 	polling     context.Context //nolint:containedctx // ends when the loop must not take or hand over another message
 	stopPolling context.CancelFunc
 	polled      chan struct{} // closed when the loop has ended
+	limits      *limits
+	resumed     chan struct{} // closed when the loop has ended that runs what limits kept back
 
 	handling     context.Context //nolint:containedctx // what handlers' contexts are made of; ends with Wait
 	stopHandling context.CancelCauseFunc
@@ -103,7 +117,9 @@ type run struct {
 // answer its requests. Nothing touches the network before Start. It fails with an [*InvalidTargetError], an
 // [*executor.UnknownTypeError], or an error that names what is wrong with an option or endpoint.
 func NewRPCServer(t *Transport, on Target, endpoints []*Endpoint, opts ...ServerOption) (*MessageHandlingServer, error) {
-	c := serverConfig{executor: executor.Threading, logAfter: 30 * time.Second, serializer: serializer.JSON}
+	c := serverConfig{
+		executor: executor.Threading, logAfter: 30 * time.Second, serializer: serializer.JSON, policy: DefaultAccessPolicy,
+	}
 	for _, opt := range opts {
 		opt.applyServer(&c)
 	}
@@ -113,14 +129,15 @@ func NewRPCServer(t *Transport, on Target, endpoints []*Endpoint, opts ...Server
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	d, err := dispatcher.New(endpoints, c.serializer)
-	if err != nil {
+	s := &MessageHandlingServer{
+		transport: t, target: t.resolve(on), config: c, serializers: withOwn(c.serializer), epoch: newEpoch(),
+		log: t.log.WithFields(logrus.Fields{"topic": on.Topic, "server": on.Server}),
+	}
+	var err error
+	if s.dispatcher, err = s.newDispatcher(endpoints); err != nil {
 		return nil, err
 	}
-	return &MessageHandlingServer{
-		transport: t, target: t.resolve(on), config: c, dispatcher: d, epoch: newEpoch(),
-		log: t.log.WithFields(logrus.Fields{"topic": on.Topic, "server": on.Server}),
-	}, nil
+	return s, nil
 }
 
 func (c *serverConfig) check() error {
@@ -131,13 +148,39 @@ func (c *serverConfig) check() error {
 	if err := trial.Shutdown(context.Background()); err != nil {
 		return err
 	}
-	if c.prefetch < 0 {
+	switch {
+	case c.prefetch < 0:
 		return fmt.Errorf("the server's prefetch must not be negative, got %d", c.prefetch)
+	case c.stuckAfter < 0:
+		return fmt.Errorf("the time after which a method is stuck must not be negative, got %s", c.stuckAfter)
+	case c.policy == nil:
+		return errors.New("the server's access policy is nil")
 	}
-	if c.prefetch == 0 {
-		c.prefetch = max(2*executor.Places(c.executor, c.poolSize), minPrefetch)
+	return checkSerializer(c.serializer)
+}
+
+// StartOption is a choice about one life of a server.
+type StartOption func(*serverConfig)
+
+// WithPoolSize makes a server run size handlers at once in this life, in place of what
+// [WithExecutorThreadPoolSize] says; 0 keeps that (oslo.messaging's start(override_pool_size)).
+func WithPoolSize(size int) StartOption {
+	return func(c *serverConfig) {
+		if size != 0 {
+			c.poolSize = size
+		}
 	}
-	return nil
+}
+
+// prefetchFor is how many messages the broker may hand over: what keeps its pipe filled for the executor.
+func (s *MessageHandlingServer) prefetchFor(c *serverConfig) int {
+	switch {
+	case c.prefetch > 0:
+		return c.prefetch
+	case s.dispatcher.Limited():
+		return max(2*executor.Places(c.executor, c.poolSize), limitedPrefetch)
+	}
+	return max(2*executor.Places(c.executor, c.poolSize), minPrefetch)
 }
 
 // Target is what the server listens on.
@@ -146,11 +189,15 @@ func (s *MessageHandlingServer) Target() target.Target { return s.target }
 // Start begins to listen and returns when the broker delivers. It fails with a [*ServerListenError] when it
 // cannot before ctx ends, and can then be called again. ctx bounds the start alone; its values, not its end,
 // reach the handlers. Starting a server that runs does nothing; starting it after Stop begins anew.
-func (s *MessageHandlingServer) Start(ctx context.Context) error {
+func (s *MessageHandlingServer) Start(ctx context.Context, opts ...StartOption) error {
+	config := s.config
+	for _, opt := range opts {
+		opt(&config)
+	}
 	e := s.startEpoch()
 	p := s.patience("start")
 	defer p.stop()
-	return e.start.run(ctx, p, nil, true, func() error { return s.listen(ctx, e) })
+	return e.start.run(ctx, p, nil, true, func() error { return s.listen(ctx, e, &config) })
 }
 
 // startEpoch returns the epoch that a start belongs to: a new one if the present one has been stopped. What the
@@ -181,20 +228,27 @@ func (s *MessageHandlingServer) patience(name string) *patience {
 	})
 }
 
-func (s *MessageHandlingServer) listen(ctx context.Context, e *epoch) error {
-	exec, err := executor.New(s.config.executor, s.config.poolSize)
+func (s *MessageHandlingServer) listen(ctx context.Context, e *epoch, c *serverConfig) error {
+	exec, err := executor.New(c.executor, c.poolSize)
 	if err != nil {
 		return err
 	}
-	listener, err := s.transport.driver.Listen(ctx, s.target, transport.ListenOptions{Prefetch: s.config.prefetch})
+	listener, err := s.transport.driver.Listen(ctx, s.target, transport.ListenOptions{Prefetch: s.prefetchFor(c)})
 	if err != nil {
 		return errors.Join(&ServerListenError{Target: s.target, Err: err}, exec.Shutdown(context.Background()))
 	}
-	r := &run{executor: exec, listener: listener, polled: make(chan struct{})}
+	r := &run{
+		executor: exec, listener: listener, polled: make(chan struct{}), limits: newLimits(), resumed: make(chan struct{}),
+	}
 	r.polling, r.stopPolling = context.WithCancel(context.WithoutCancel(ctx))
 	r.handling, r.stopHandling = context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), insideKey, s))
 	e.run = r
-	go s.pollLoop(r) // ends by Stop, which waits for r.polled
+	go s.loop(r, r.polled, s.poll) // both end by Stop, which waits for them
+	if s.dispatcher.Limited() {
+		go s.loop(r, r.resumed, s.resume)
+	} else {
+		close(r.resumed)
+	}
 	s.log.WithField("executor", s.config.executor).Info("listening")
 	return nil
 }
@@ -215,10 +269,15 @@ func (s *MessageHandlingServer) stopListening(ctx context.Context, r *run) error
 	if s.inside(ctx) {
 		return err // a handler that runs in the loop itself would wait for its own end
 	}
-	select {
-	case <-r.polled:
-	case <-ctx.Done():
-		err = errors.Join(err, &TaskTimeoutError{Task: "stop", Waiting: "the poll loop to end", Err: context.Cause(ctx)})
+	for _, ended := range []chan struct{}{r.polled, r.resumed} {
+		select {
+		case <-ended:
+		case <-ctx.Done():
+			return errors.Join(err, &TaskTimeoutError{Task: "stop", Waiting: "the poll loop to end", Err: context.Cause(ctx)})
+		}
+	}
+	for _, j := range r.limits.drain() {
+		err = errors.Join(err, j.in.Requeue(ctx))
 	}
 	s.log.Info("stopped listening")
 	return err

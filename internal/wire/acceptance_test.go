@@ -80,7 +80,7 @@ func TestServerAcceptsWhatPythonAccepts(t *testing.T) {
 	t.Parallel()
 	compared := 0
 	for _, c := range recording(t, "server").Cases {
-		if c.Properties["content_type"] != wire.ContentType || otherOnPurpose[c.Case] != "" {
+		if c.Properties["content_type"] != wire.ContentTypeJSON || otherOnPurpose[c.Case] != "" {
 			continue // the content type is for the driver to judge
 		}
 		compared++

@@ -11,13 +11,6 @@ import (
 	"github.com/goslo/goslo/internal/pyjson"
 )
 
-// ContentType and ContentEncoding are the AMQP properties of every message. A Python peer rejects any other
-// content type.
-const (
-	ContentType     = "application/json"
-	ContentEncoding = "utf-8"
-)
-
 // MaxSize is how long a body may be, in bytes, after decompression.
 const MaxSize = 16 << 20
 
@@ -175,7 +168,14 @@ func (v Value) Truthy() bool {
 
 // UniqueID reads the _unique_id of any message, request or reply; empty where there is none. It takes body
 // over as the decoders do.
-func UniqueID(body []byte) string {
+func UniqueID(contentType string, body []byte) string {
+	if contentType == ContentTypeMsgpack {
+		r, err := decodeMsgpackRequest(body) // whose members a reply may lack
+		if err != nil {
+			return ""
+		}
+		return r.UniqueID
+	}
 	members, err := open(body)
 	if err != nil {
 		return ""

@@ -111,7 +111,7 @@ func TestMalformedBodiesAreRefused(t *testing.T) {
 			if d := time.Since(start); d > 30*time.Second {
 				t.Errorf("it took %s", d)
 			}
-			if id := wire.UniqueID([]byte(body)); id != "" {
+			if id := wire.UniqueID(wire.ContentTypeJSON, []byte(body)); id != "" {
 				t.Errorf("UniqueID = %s, want none", id)
 			}
 		})
@@ -233,7 +233,7 @@ func TestUniqueIDOfAnyMessage(t *testing.T) {
 		if want == "" { // recorded without a decoded form: NaN and Infinity
 			continue
 		}
-		if got := wire.UniqueID(f.text(t)); got != want {
+		if got := wire.UniqueID(wire.ContentTypeJSON, f.text(t)); got != want {
 			t.Errorf("%s: UniqueID = %s, want %s", f.Name, got, want)
 		}
 	}

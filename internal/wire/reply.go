@@ -19,6 +19,8 @@ type Reply struct {
 	Ending bool
 	// UniqueID is fresh for every send.
 	UniqueID string
+	// ContentType tells how the body, Result and the values of Failure are encoded; empty is JSON.
+	ContentType string
 }
 
 // Heartbeat reports whether the reply only says that the method still runs.
@@ -26,8 +28,12 @@ func (r *Reply) Heartbeat() bool {
 	return !r.Ending && r.Failure == nil && r.Result.Null()
 }
 
-// AppendReply appends the whole body of a reply, with all five keys: a Python caller fails without them.
+// AppendReply appends the whole body of a reply, encoded as its ContentType says, with all five keys: a Python
+// caller fails without them.
 func AppendReply(dst []byte, r *Reply) []byte {
+	if r.ContentType == ContentTypeMsgpack {
+		return appendMsgpackReply(dst, r)
+	}
 	dst = append(dst, envelopeOpen...)
 	dst = append(dst, `\"result\": `...)
 	if r.Failure == nil {
@@ -50,7 +56,7 @@ func AppendReply(dst []byte, r *Reply) []byte {
 	return append(dst, envelopeClose...)
 }
 
-// DecodeReply reads the body of a reply, taking body over. The error matches [ErrMalformed] where the body is
+// DecodeReply reads the body of a reply in JSON, taking body over. The error matches [ErrMalformed] where the body is
 // no message. A failure that cannot be read is returned as one of class RemoteError, with what was sent as
 // its message: the caller learns that its call failed.
 func DecodeReply(body []byte) (*Reply, error) {

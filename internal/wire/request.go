@@ -33,6 +33,12 @@ type Request struct {
 	UniqueID string
 	// Context is the request context, one entry a key.
 	Context []ContextEntry
+	// ContentType tells how the body, Args and the values of Context are encoded; empty is JSON.
+	ContentType string
+	// Deadline is when the caller stops waiting; zero where that is unknown. It travels beside the body.
+	Deadline time.Time
+	// UserID is the broker's user that sent the request, where its sender said so; not sent.
+	UserID string
 	// Fault tells why the request, though it can be read, cannot be dispatched: oslo.messaging answers such
 	// a request with a TypeError. Empty for a good one; not sent.
 	Fault string
@@ -97,8 +103,11 @@ func (r *Request) HeartbeatInterval() (interval time.Duration, ok bool) {
 	return time.Duration(min(math.Trunc(seconds), longest)) * time.Second / 2, true
 }
 
-// AppendRequest appends the whole body of a request.
+// AppendRequest appends the whole body of a request, encoded as its ContentType says.
 func AppendRequest(dst []byte, r *Request) []byte {
+	if r.ContentType == ContentTypeMsgpack {
+		return appendMsgpackRequest(dst, r)
+	}
 	dst = append(dst, envelopeOpen...)
 	dst = append(dst, `\"method\": `...)
 	dst = pyjson.AppendNestedString(dst, r.Method)
@@ -150,7 +159,7 @@ func appendValue(dst []byte, v Value) []byte {
 	return pyjson.AppendNested(dst, v)
 }
 
-// DecodeRequest reads the body of a request. It takes body over: the values of the request lie in it.
+// DecodeRequest reads the body of a request in JSON. It takes body over: the values of the request lie in it.
 // The error matches [ErrMalformed] where the body is no message at all; a message that is one but cannot be
 // dispatched has its Fault set.
 func DecodeRequest(body []byte) (*Request, error) {

@@ -87,7 +87,9 @@ func (d *Driver) send(ctx context.Context, to target.Target, req *transport.Requ
 		return err
 	}
 	kind, exchange, key := address(to)
-	p := &Publishing{ContentType: wire.ContentType, Body: body, Expiration: opts.Expiration}
+	p := &Publishing{
+		ContentType: contentType(req.ContentType), Body: body, Expiration: opts.Expiration, Deadline: req.Deadline,
+	}
 	err = d.broker.publish(kind, exchange, key, p)
 	if errors.Is(err, transport.ErrUndeliverable) && (to.Fanout || !opts.Mandatory) {
 		return nil // as on RabbitMQ, which drops it without a word
@@ -106,6 +108,8 @@ func address(to target.Target) (kind exchangeType, exchange, key string) {
 	return topicExchange, controlExchange(to), to.Topic
 }
 
+func contentType(of string) string { return cmp.Or(of, wire.ContentTypeJSON) }
+
 func controlExchange(t target.Target) string { return cmp.Or(t.Exchange, target.DefaultExchange) }
 
 // reply sends a reply to a caller's queue.
@@ -117,7 +121,7 @@ func (d *Driver) reply(ctx context.Context, queue string, reply *transport.Reply
 	if err := d.open(ctx); err != nil {
 		return err
 	}
-	return d.broker.publishDirect(queue, &Publishing{ContentType: wire.ContentType, Body: body})
+	return d.broker.publishDirect(queue, &Publishing{ContentType: contentType(reply.ContentType), Body: body})
 }
 
 // Listen implements [transport.Driver]. It does not wait for anything. Prefetch counts beyond 65,535, the

@@ -90,7 +90,7 @@ func call(ctx context.Context, d *memory.Driver, opts transport.SendOptions) <-c
 // raw is a cast as it goes over the wire.
 func raw(method string) memory.Publishing {
 	body := wire.AppendRequest(nil, &transport.Request{Method: method, UniqueID: wire.NewID()})
-	return memory.Publishing{ContentType: wire.ContentType, Body: body}
+	return memory.Publishing{ContentType: wire.ContentTypeJSON, Body: body}
 }
 
 func mustMatch(tb testing.TB, what string, err, want error) {

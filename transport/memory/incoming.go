@@ -94,6 +94,7 @@ func (in *incoming) Heartbeat(ctx context.Context) error {
 func (in *incoming) send(ctx context.Context, reply *transport.Reply) error {
 	answer := *reply // the caller's own stays as it is
 	answer.MsgID, answer.UniqueID = in.req.MsgID, wire.NewID()
+	answer.ContentType = in.req.ContentType // in kind
 	err := in.listener.driver.reply(ctx, in.req.ReplyQueue, &answer)
 	if err != nil {
 		return fmt.Errorf("memory: reply to %q: %w", in.req.ReplyQueue, err)

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"bytes"
-	"fmt"
 	"time"
 
 	"github.com/goslo/goslo/internal/wire"
@@ -11,21 +10,22 @@ import (
 
 // Publishing is a message as it is published to a [Broker]: its body and what AMQP says about it.
 type Publishing struct {
-	// ContentType must be "application/json" for a listener to accept the message.
+	// ContentType must be "application/json" or "application/msgpack" for a listener to accept the message.
 	ContentType string
 	// Compression is the header of that name: the algorithm the body is compressed with, empty for none.
 	Compression string
 	// Expiration is how long the message may wait; 0 is for ever, a negative one is over already.
 	Expiration time.Duration
-	Body       []byte
+	// Deadline is what goslo's header of that name says: when the caller stops waiting; zero where it is absent.
+	Deadline time.Time
+	Body     []byte
 }
 
 // message is one message in one queue; its fields from holder on are guarded by the queue's mutex.
 type message struct {
-	body        []byte // shared by the queues of a fanout: not to be written to
-	contentType string
-	compression string
-	expires     time.Time // zero for never
+	body       []byte // shared by the queues of a fanout: not to be written to
+	properties wire.Properties
+	expires    time.Time // zero for never
 
 	holder     *consumer // who has it; nil while it waits
 	deliveries uint32    // how often it was handed out, which numbers its deliveries too
@@ -34,7 +34,9 @@ type message struct {
 }
 
 func newMessage(p *Publishing) *message {
-	m := &message{body: p.Body, contentType: p.ContentType, compression: p.Compression}
+	m := &message{body: p.Body, properties: wire.Properties{
+		ContentType: p.ContentType, Compression: p.Compression, Deadline: p.Deadline,
+	}}
 	if p.Expiration != 0 {
 		m.expires = time.Now().Add(p.Expiration)
 	}
@@ -52,28 +54,13 @@ type delivery struct {
 	number uint32
 }
 
+// request reads the body, in memory of its own: the decoder writes into it, and the message may be delivered again.
 func (d delivery) request() (*transport.Request, error) {
-	text, err := d.text()
-	if err != nil {
-		return nil, err
-	}
-	return wire.DecodeRequest(text)
+	return wire.ReadRequest(d.properties, bytes.Clone(d.body))
 }
 
 func (d delivery) reply() (*transport.Reply, error) {
-	text, err := d.text()
-	if err != nil {
-		return nil, err
-	}
-	return wire.DecodeReply(text)
-}
-
-// text is the body in memory of its own: the decoder writes into it, and the message may be delivered again.
-func (d delivery) text() ([]byte, error) {
-	if d.contentType != wire.ContentType {
-		return nil, fmt.Errorf("%w: content type %q", wire.ErrMalformed, d.contentType)
-	}
-	return wire.Decompress(d.compression, bytes.Clone(d.body))
+	return wire.ReadReply(d.properties, bytes.Clone(d.body))
 }
 
 // messages is a list of messages, linked through themselves: a message is in one list at most.

@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"sync"
 
+	"github.com/rabbitmq/amqp091-go"
 	"github.com/sirupsen/logrus"
 
 	"github.com/goslo/goslo/internal/loglimit"
@@ -202,10 +203,13 @@ func (d *Driver) publication(to target.Target, req *transport.Request, opts tran
 	if len(body) > wire.MaxSize {
 		return nil, fmt.Errorf("rabbit: %w: the request has %d bytes, the limit is %d", transport.ErrTooLarge, len(body), wire.MaxSize)
 	}
-	p := &publication{message: newMessage(body), uniqueID: req.UniqueID, mandatory: opts.Mandatory && !to.Fanout}
+	p := &publication{message: newMessage(req.ContentType, body), uniqueID: req.UniqueID, mandatory: opts.Mandatory && !to.Fanout}
 	if opts.Expiration > 0 {
 		// More than 32 bits of milliseconds (50 days) would cost the channel (rabbit_misc.erl, check_expiry).
 		p.message.Expiration = strconv.FormatInt(min(max(opts.Expiration.Milliseconds(), 1), math.MaxUint32), 10)
+	}
+	if !req.Deadline.IsZero() {
+		p.message.Headers = amqp091.Table{wire.DeadlineHeader: req.Deadline.UnixMilli()}
 	}
 	p.exchange, p.key = d.options.address(to)
 	if err := checkNames(to, p.exchange.name, p.key); err != nil {

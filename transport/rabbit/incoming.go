@@ -76,7 +76,7 @@ func (in *incoming) Reply(ctx context.Context, reply *transport.Reply) error {
 	if !in.request.Call() {
 		return nil
 	}
-	reply.MsgID = in.request.MsgID
+	reply.MsgID, reply.ContentType = in.request.MsgID, in.request.ContentType
 	return in.listener.driver.replier.send(ctx, in.request.ReplyQueue, reply, &in.listener.replies)
 }
 
@@ -85,5 +85,5 @@ func (in *incoming) Heartbeat(ctx context.Context) error {
 	if !in.request.Call() {
 		return nil
 	}
-	return in.listener.driver.replier.heartbeat(ctx, in.request.ReplyQueue, in.request.MsgID)
+	return in.listener.driver.replier.heartbeat(ctx, in.request)
 }

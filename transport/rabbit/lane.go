@@ -197,7 +197,7 @@ func readOutcomes(sent *inFlight, confirms <-chan amqp091.Confirmation, returns 
 				returns = nil
 				continue
 			}
-			sent.markReturned(r.Body)
+			sent.markReturned(r.ContentType, r.Body)
 		case c, ok := <-confirms:
 			if !ok {
 				confirms = nil

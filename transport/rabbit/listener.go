@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"sync"
 
-	"github.com/goslo/goslo/internal/loglimit"
 	"github.com/goslo/goslo/internal/wire"
 	"github.com/goslo/goslo/target"
 	"github.com/goslo/goslo/transport"
@@ -141,20 +140,15 @@ func (l *listener) read(ctx context.Context, d *delivery) *incoming {
 }
 
 func readRequest(d *delivery) (*transport.Request, error) {
-	body, err := readBody(d)
-	if err != nil {
-		return nil, err
-	}
-	return wire.DecodeRequest(body)
+	return wire.ReadRequest(properties(d), d.Body)
 }
 
-// readBody checks the content type, which must be that of oslo.messaging to the letter, and decompresses.
-func readBody(d *delivery) ([]byte, error) {
-	if d.ContentType != wire.ContentType {
-		return nil, fmt.Errorf("%w: content type %q, want %s", wire.ErrMalformed, loglimit.Cut(d.ContentType), wire.ContentType)
-	}
+func properties(d *delivery) wire.Properties {
 	algorithm, _ := d.Headers[wire.CompressionHeader].(string)
-	return wire.Decompress(algorithm, d.Body)
+	return wire.Properties{
+		ContentType: d.ContentType, Compression: algorithm,
+		Deadline: wire.Deadline(d.Headers[wire.DeadlineHeader]), UserID: d.UserId,
+	}
 }
 
 // Stop ends the consumers; deliveries that were not polled go back to the broker.

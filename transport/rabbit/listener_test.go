@@ -64,7 +64,7 @@ func (a *attachment) request(tag uint64, method, id, unique string) *delivery {
 
 func (a *attachment) delivery(tag uint64, body []byte) *delivery {
 	return &delivery{attachment: a, Delivery: amqp091.Delivery{
-		DeliveryTag: tag, ContentType: wire.ContentType, ContentEncoding: wire.ContentEncoding, Body: body,
+		DeliveryTag: tag, ContentType: wire.ContentTypeJSON, ContentEncoding: wire.ContentEncoding, Body: body,
 	}}
 }
 

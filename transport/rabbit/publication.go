@@ -1,6 +1,7 @@
 package rabbit
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
 
@@ -35,9 +36,9 @@ const (
 func (p *publication) withdraw() bool { return p.state.CompareAndSwap(queued, withdrawn) }
 
 // newMessage makes the properties that every message has (WIRE: nothing else is ever set).
-func newMessage(body []byte) amqp091.Publishing {
+func newMessage(contentType string, body []byte) amqp091.Publishing {
 	return amqp091.Publishing{
-		ContentType:     wire.ContentType,
+		ContentType:     cmp.Or(contentType, wire.ContentTypeJSON),
 		ContentEncoding: wire.ContentEncoding,
 		DeliveryMode:    amqp091.Persistent,
 		Body:            body,
@@ -85,8 +86,8 @@ func (f *inFlight) unpush() {
 }
 
 // markReturned notes that the broker sent a message back. Its confirm is still to come.
-func (f *inFlight) markReturned(body []byte) {
-	id := wire.UniqueID(body)
+func (f *inFlight) markReturned(contentType string, body []byte) {
+	id := wire.UniqueID(contentType, body)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, p := range f.queue[f.head:] {

@@ -39,13 +39,14 @@ type replier struct {
 
 // reply is one reply on its way.
 type reply struct {
-	msgID    wire.Value
-	queue    string
-	body     []byte
-	uniqueID string
-	since    time.Time
-	repeats  int
-	done     func()
+	msgID       wire.Value
+	queue       string
+	contentType string
+	body        []byte
+	uniqueID    string
+	since       time.Time
+	repeats     int
+	done        func()
 }
 
 // tooLarge turns the reply into a failure that says so. It reports false where it is one already.
@@ -54,7 +55,9 @@ func (rep *reply) tooLarge(err error) bool {
 		return false
 	}
 	failure := &transport.Failure{Class: "ValueError", Module: "builtins", Message: err.Error()}
-	rep.body = wire.AppendReply(nil, &transport.Reply{MsgID: rep.msgID, Failure: failure, Ending: true, UniqueID: rep.uniqueID})
+	rep.body = wire.AppendReply(nil, &transport.Reply{
+		MsgID: rep.msgID, Failure: failure, Ending: true, UniqueID: rep.uniqueID, ContentType: rep.contentType,
+	})
 	rep.msgID = nil
 	return true
 }
@@ -115,7 +118,10 @@ func (r *replier) send(ctx context.Context, queue string, message *transport.Rep
 	if len(body) > wire.MaxSize {
 		return fmt.Errorf("%w: the reply has %d bytes, the limit is %d", transport.ErrTooLarge, len(body), wire.MaxSize)
 	}
-	rep := &reply{msgID: message.MsgID, queue: queue, body: body, uniqueID: message.UniqueID, since: time.Now(), done: count.done}
+	rep := &reply{
+		msgID: message.MsgID, queue: queue, contentType: message.ContentType, body: body, uniqueID: message.UniqueID,
+		since: time.Now(), done: count.done,
+	}
 	count.add()
 	if err := r.publish(ctx, rep); err != nil {
 		rep.done()
@@ -125,15 +131,16 @@ func (r *replier) send(ctx context.Context, queue string, message *transport.Rep
 }
 
 // heartbeat sends a sign of life, once.
-func (r *replier) heartbeat(ctx context.Context, queue string, msgID wire.Value) error {
+func (r *replier) heartbeat(ctx context.Context, req *transport.Request) error {
+	queue := req.ReplyQueue
 	if !canReply(queue) || r.isDead(queue) {
 		return errDeadQueue
 	}
 	r.driver.publisher.start()
 	id := wire.NewID()
-	body := wire.AppendReply(nil, &transport.Reply{MsgID: msgID, UniqueID: id})
+	body := wire.AppendReply(nil, &transport.Reply{MsgID: req.MsgID, ContentType: req.ContentType, UniqueID: id})
 	return r.driver.direct.submit(ctx, &publication{
-		key: queue, mandatory: r.driver.options.DirectMandatory, message: newMessage(body), uniqueID: id,
+		key: queue, mandatory: r.driver.options.DirectMandatory, message: newMessage(req.ContentType, body), uniqueID: id,
 		settle: func(error) {},
 	})
 }
@@ -141,7 +148,7 @@ func (r *replier) heartbeat(ctx context.Context, queue string, msgID wire.Value)
 func (r *replier) publish(ctx context.Context, rep *reply) error {
 	r.driver.publisher.start()
 	return r.driver.laneOf(len(rep.body)).submit(ctx, &publication{
-		key: rep.queue, mandatory: r.driver.options.DirectMandatory, message: newMessage(rep.body), uniqueID: rep.uniqueID,
+		key: rep.queue, mandatory: r.driver.options.DirectMandatory, message: newMessage(rep.contentType, rep.body), uniqueID: rep.uniqueID,
 		settle: func(err error) { r.settled(rep, err) },
 	})
 }

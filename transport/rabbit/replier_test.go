@@ -95,7 +95,7 @@ func TestRepliesAreNotMandatoryWhereTheOptionSaysSo(t *testing.T) {
 		if mustAttempt(t, d).mandatory {
 			t.Error("the reply is mandatory")
 		}
-		if err := d.replier.heartbeat(t.Context(), "reply_q", wire.TextValue("m")); err != nil {
+		if err := d.replier.heartbeat(t.Context(), requestOf("reply_q")); err != nil {
 			t.Fatal(err)
 		}
 		if mustAttempt(t, d).mandatory {
@@ -137,7 +137,7 @@ func TestReplyToAMissingQueueIsTriedForAMinute(t *testing.T) {
 			if attempt(d) != nil {
 				t.Errorf("%q: a reply is sent to a queue that counts as dead", query)
 			}
-			if err := d.replier.heartbeat(t.Context(), "gone", wire.TextValue("m")); !errors.Is(err, errDeadQueue) {
+			if err := d.replier.heartbeat(t.Context(), requestOf("gone")); !errors.Is(err, errDeadQueue) {
 				t.Errorf("%q: heartbeat = %v, want errDeadQueue", query, err)
 			}
 			wantOutstanding(t, &count, 0)
@@ -279,7 +279,7 @@ func TestReplyWithoutQueueIsDropped(t *testing.T) {
 		if attempt(d) != nil || d.Stats().RepliesDropped != 1 {
 			t.Error("it was sent, or is not counted")
 		}
-		wantError(t, "heartbeat", d.replier.heartbeat(t.Context(), "", wire.TextValue("m")), errDeadQueue)
+		wantError(t, "heartbeat", d.replier.heartbeat(t.Context(), requestOf("")), errDeadQueue)
 		wantOutstanding(t, &count, 0)
 	})
 }
@@ -287,7 +287,7 @@ func TestReplyWithoutQueueIsDropped(t *testing.T) {
 func TestHeartbeatIsOneMessageWithoutResult(t *testing.T) {
 	t.Parallel()
 	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
-		if err := d.replier.heartbeat(t.Context(), "reply_q", wire.TextValue("m")); err != nil {
+		if err := d.replier.heartbeat(t.Context(), requestOf("reply_q")); err != nil {
 			t.Fatal(err)
 		}
 		p := mustAttempt(t, d)
@@ -407,4 +407,9 @@ func TestOutstandingWaitsForTheLast(t *testing.T) {
 			t.Errorf("second wait = %v", err)
 		}
 	})
+}
+
+// requestOf is a call whose caller has that reply queue.
+func requestOf(queue string) *transport.Request {
+	return &transport.Request{MsgID: wire.TextValue("m"), ReplyQueue: queue}
 }

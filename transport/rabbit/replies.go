@@ -58,9 +58,5 @@ func (r *replies) receive(d *delivery) (verdict, bool) {
 }
 
 func readReply(d *delivery) (*transport.Reply, error) {
-	body, err := readBody(d)
-	if err != nil {
-		return nil, err
-	}
-	return wire.DecodeReply(body)
+	return wire.ReadReply(properties(d), d.Body)
 }

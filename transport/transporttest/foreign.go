@@ -31,7 +31,7 @@ func malformedBodies(t *testing.T, b *bus) {
 		`{"oslo.version": "2.0", "oslo.message": "[]"}`,
 		`{"oslo.version": "2.0", "oslo.message": "{\"method\": "}`,
 	} {
-		b.rawPublish(t, wire.ContentType, text)
+		b.rawPublish(t, wire.ContentTypeJSON, text)
 	}
 	b.servesOn(t, l)
 }
@@ -57,7 +57,7 @@ func (b *bus) servesOn(t *testing.T, l transport.Listener) {
 
 func bareMessage(t *testing.T, b *bus) {
 	l := b.listen(t, "host", 4)
-	b.rawPublish(t, wire.ContentType, `{"method": "bare", "args": {"a": 1}, "_unique_id": "x", "unknown": null}`)
+	b.rawPublish(t, wire.ContentTypeJSON, `{"method": "bare", "args": {"a": 1}, "_unique_id": "x", "unknown": null}`)
 	if got := string(take(t, l, "bare").Request().Args); got != `{"a": 1}` {
 		t.Errorf(`args %s, want {"a": 1}`, got)
 	}
@@ -66,7 +66,7 @@ func bareMessage(t *testing.T, b *bus) {
 func faultyRequest(t *testing.T, b *bus) {
 	l := b.listen(t, "host", 4)
 	for _, text := range []string{``, `{}`, `{"method": null}`, `{"method": "", "args": []}`} {
-		b.rawPublish(t, wire.ContentType, text)
+		b.rawPublish(t, wire.ContentTypeJSON, text)
 		in := take(t, l, "")
 		if in.Request().Fault == "" {
 			t.Errorf("%s is polled as %+v, want a fault", text, in.Request())
@@ -79,7 +79,7 @@ func malformedReply(t *testing.T, b *bus) {
 	ended := b.call(t, "call")
 	in := take(t, l, "call")
 	for _, text := range []string{`not JSON`, `{"oslo.version": "2.0", "oslo.message": 1}`, ``} {
-		b.features.RawPublish(t, "", in.Request().ReplyQueue, wire.ContentType, []byte(text))
+		b.features.RawPublish(t, "", in.Request().ReplyQueue, wire.ContentTypeJSON, []byte(text))
 	}
 	answer(t, in, `"good"`)
 	awaitResult(t, ended, `"good"`)
@@ -93,10 +93,10 @@ func body(method, uniqueID string) string {
 func duplicateID(t *testing.T, b *bus) {
 	l := b.listen(t, "host", 4)
 	id := wire.NewID()
-	b.rawPublish(t, wire.ContentType, body("first", id))
+	b.rawPublish(t, wire.ContentTypeJSON, body("first", id))
 	take(t, l, "first")
-	b.rawPublish(t, wire.ContentType, body("repeated", id))
-	b.rawPublish(t, wire.ContentType, body("other", wire.NewID()))
+	b.rawPublish(t, wire.ContentTypeJSON, body("repeated", id))
+	b.rawPublish(t, wire.ContentTypeJSON, body("other", wire.NewID()))
 	mustMatch(t, "acknowledge", pollMethod(t, l, "repeated").Ack(patient(t)), transport.ErrDuplicate)
 	take(t, l, "other")
 	closeListener(t, l)
@@ -106,7 +106,7 @@ func duplicateID(t *testing.T, b *bus) {
 func noUniqueID(t *testing.T, b *bus) {
 	l := b.listen(t, "host", 4)
 	for range 3 {
-		b.rawPublish(t, wire.ContentType, body("anonymous", ""))
+		b.rawPublish(t, wire.ContentTypeJSON, body("anonymous", ""))
 	}
 	for range 3 {
 		take(t, l, "anonymous")

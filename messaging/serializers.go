@@ -1,0 +1,40 @@
+package messaging
+
+import (
+	"fmt"
+
+	"github.com/goslo/goslo/internal/wire"
+	"github.com/goslo/goslo/serializer"
+)
+
+// serializers hold one serializer for each content type.
+type serializers struct{ json, msgpack serializer.Serializer }
+
+// withOwn replaces the serializer of its content type by own.
+func withOwn(own serializer.Serializer) serializers {
+	s := serializers{json: serializer.JSON, msgpack: serializer.Msgpack}
+	if own.ContentType() == wire.ContentTypeMsgpack {
+		s.msgpack = own
+	} else {
+		s.json = own
+	}
+	return s
+}
+
+// of returns the serializer of a message; an empty content type is JSON's.
+func (s serializers) of(contentType string) serializer.Serializer {
+	if contentType == wire.ContentTypeMsgpack {
+		return s.msgpack
+	}
+	return s.json
+}
+
+func checkSerializer(s serializer.Serializer) error {
+	if s == nil {
+		return fmt.Errorf("the serializer is nil")
+	}
+	if t := s.ContentType(); t != wire.ContentTypeJSON && t != wire.ContentTypeMsgpack {
+		return fmt.Errorf("the serializer's content type is %q: want %s or %s", t, wire.ContentTypeJSON, wire.ContentTypeMsgpack)
+	}
+	return nil
+}
