@@ -2,6 +2,7 @@ package messaging
 
 import (
 	"context"
+	"slices"
 
 	"github.com/goslo/goslo/dispatcher"
 )
@@ -45,7 +46,7 @@ func (s *MessageHandlingServer) newDispatcher(endpoints []*Endpoint) (*dispatche
 	if err != nil {
 		return nil, err
 	}
-	endpoints = endpoints[:len(endpoints):len(endpoints)] // the caller's slice stays as it is
+	endpoints = slices.Clip(endpoints) // the caller's slice stays as it is
 	if s.config.ping && d.Has(pingMethod) {
 		s.log.WithField("method", pingMethod).Warn("an endpoint has the reserved method, which is not added")
 	} else if s.config.ping {

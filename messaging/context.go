@@ -12,7 +12,8 @@ import (
 )
 
 // RequestContext is what travels with a request beside its arguments: who asks, for which project, under
-// which request id. Values are what JSON holds; a peer sees integers as numbers of any size.
+// which request id. Values are what JSON holds; a peer sees integers as numbers of any size. Its methods read
+// oslo.context's well-known keys; an [Identity] makes one with them.
 type RequestContext map[string]any
 
 type contextKey int

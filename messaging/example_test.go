@@ -197,7 +197,7 @@ func ExampleWithRequestContext() {
 	defer closeTransport()
 	ep := messaging.NewEndpoint()
 	messaging.Handle(ep, "whoami", func(ctx context.Context, _ struct{}) (any, error) {
-		return messaging.RequestContextFrom(ctx)["user_id"], nil
+		return messaging.RequestContextFrom(ctx).UserID(), nil
 	})
 	defer serve(t, messaging.Target{Topic: "identity", Server: "host1"}, ep)()
 
@@ -205,7 +205,7 @@ func ExampleWithRequestContext() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	ctx := messaging.WithRequestContext(context.Background(), messaging.RequestContext{"user_id": "u-1"})
+	ctx := messaging.WithRequestContext(context.Background(), messaging.Identity{UserID: "u-1"}.RequestContext())
 	fmt.Println(messaging.Call[string](ctx, client, "whoami", nil))
 	// Output: u-1 <nil>
 }

@@ -3,6 +3,7 @@ package messaging_test
 import (
 	"errors"
 	"runtime"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -23,7 +24,7 @@ func TestFloodOfCallsForAMissingMethodLeavesNothingBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 		synctest.Wait()
-		goroutines, published := runtime.NumGoroutine(), b.broker.Stats().Published
+		before, published := goroutines(), b.broker.Stats().Published
 		var flood sync.WaitGroup
 		for range callers {
 			flood.Go(func() {
@@ -41,8 +42,14 @@ func TestFloodOfCallsForAMissingMethodLeavesNothingBehind(t *testing.T) {
 		if got := b.broker.Stats().Published - published; got != 2*calls {
 			t.Errorf("%d messages, want %d requests and as many failures, no heartbeat", got, calls)
 		}
-		if got := runtime.NumGoroutine(); got > goroutines {
-			t.Errorf("%d goroutines, want no more than the %d before the flood", got, goroutines)
+		if left := goroutines(); len(left) > len(before) {
+			t.Errorf("%d goroutines, %d before the flood:\n%s", len(left), len(before), strings.Join(left, "\n\n"))
 		}
 	})
+}
+
+// goroutines are the stacks of those that have not ended.
+func goroutines() []string {
+	all := make([]byte, 4<<20)
+	return strings.Split(string(all[:runtime.Stack(all, true)]), "\n\n")
 }

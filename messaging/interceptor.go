@@ -2,6 +2,7 @@ package messaging
 
 import (
 	"context"
+	"slices"
 
 	"github.com/goslo/goslo/transport"
 )
@@ -45,7 +46,7 @@ func (i interceptors) applyClient(c *clientConfig) { c.interceptors = c.intercep
 
 // with never writes to the array that prepared clients share.
 func (i interceptors) with(more interceptors) interceptors {
-	return append(i[:len(i):len(i)], more...)
+	return append(slices.Clip(i), more...)
 }
 
 // WithInterceptors adds interceptors, inside of those that are there.
@@ -71,8 +72,11 @@ func (s *MessageHandlingServer) receivedRPC(in transport.Incoming) *RPC {
 	rpc := &RPC{Server: true, Call: req.Call(), Method: req.Method, Target: s.target}
 	rpc.Target.Namespace, rpc.Target.Version = req.Namespace.Text, req.Version.Text
 	rpc.MsgID, _ = req.MsgID.Text()
-	if r, ok := in.(transport.Redelivery); ok {
-		rpc.Redelivered = r.Redelivered()
-	}
+	rpc.Redelivered = redelivered(in)
 	return rpc
+}
+
+func redelivered(in transport.Incoming) bool {
+	r, ok := in.(transport.Redelivery)
+	return ok && r.Redelivered()
 }

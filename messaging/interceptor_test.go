@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 
 	"github.com/goslo/goslo/messaging"
+	"github.com/goslo/goslo/transport"
 )
 
 // trace collects what interceptors see.
@@ -141,7 +142,7 @@ func TestInterceptorsSeeEveryOutcome(t *testing.T) {
 		messaging.HandleCast(ep, "panic", func(context.Context, map[string]any) error { panic("at the disco") })
 		messaging.HandleCast(ep, "fail", func(context.Context, map[string]any) error { return failed })
 		var tr trace
-		recovering := func(ctx context.Context, rpc *messaging.RPC, next func(context.Context) error) (err error) {
+		recovering := func(ctx context.Context, _ *messaging.RPC, next func(context.Context) error) (err error) {
 			defer func() {
 				if reason := recover(); reason != nil {
 					err = fmt.Errorf("recovered from %v", reason)
@@ -246,6 +247,44 @@ func TestPanicOfAServerInterceptorIsAnswered(t *testing.T) {
 		err := b.newClient(t).Call(t.Context(), "echo", map[string]int{"value": 1}, nil)
 		if !errors.As(err, &remote) || remote.Class != "RuntimeError" {
 			t.Errorf("Call = %v, want a RuntimeError and no result", err)
+		}
+	})
+}
+
+func TestRedeliveredRequestSaysSo(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBus(t)
+		on := messaging.Target{Exchange: "openstack", Topic: "t", Server: "gone"}
+		gone := b.broker.NewDriver()
+		listener, err := gone.Listen(t.Context(), on, transport.ListenOptions{Prefetch: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		client := b.newClient(t)
+		for range 2 {
+			if err := client.Cast(t.Context(), "work", nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := listener.Poll(t.Context()); err != nil { // taken, not acknowledged
+			t.Fatal(err)
+		}
+		if err := gone.Close(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		seen := make(chan bool, 2)
+		ep := messaging.NewEndpoint()
+		messaging.HandleCast(ep, "work", func(ctx context.Context, _ struct{}) error {
+			seen <- messaging.RPCFrom(ctx).Redelivered
+			return nil
+		})
+		server := b.serve(t, []*messaging.Endpoint{ep}, messaging.WithExecutorThreadPoolSize(1))
+		if first, second := <-seen, <-seen; !first || second {
+			t.Errorf("redelivered: %t, %t; want the first alone", first, second)
+		}
+		if got := server.Stats().Redelivered; got != 1 {
+			t.Errorf("%d redelivered, want 1", got)
 		}
 	})
 }

@@ -116,8 +116,9 @@ func WithVersionCap(version string) ClientOption {
 	return clientOption(func(c *clientConfig) { c.versionCap = version })
 }
 
-// WithMandatory makes sends fail with [ErrUndeliverable] when no queue takes the message; by default it is
-// dropped in silence, and a call times out.
+// WithMandatory makes sends fail with [ErrUndeliverable] at once when no queue takes the message (oslo.messaging's
+// transport option at_least_once); by default a cast is dropped in silence, and a call times out. A fanout ignores
+// it.
 func WithMandatory() ClientOption {
 	return clientOption(func(c *clientConfig) { c.mandatory = true })
 }

@@ -1,6 +1,7 @@
 package messaging
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/goslo/goslo/internal/wire"
@@ -31,7 +32,7 @@ func (s serializers) of(contentType string) serializer.Serializer {
 
 func checkSerializer(s serializer.Serializer) error {
 	if s == nil {
-		return fmt.Errorf("the serializer is nil")
+		return errors.New("the serializer is nil")
 	}
 	if t := s.ContentType(); t != wire.ContentTypeJSON && t != wire.ContentTypeMsgpack {
 		return fmt.Errorf("the serializer's content type is %q: want %s or %s", t, wire.ContentTypeJSON, wire.ContentTypeMsgpack)

@@ -123,6 +123,9 @@ func (s *MessageHandlingServer) serve(r *run, j *job) {
 	// The slot is held: acknowledge, and only then run. RPC is at most once
 	// (oslo_messaging/rpc/server.py, _process_incoming).
 	s.received.Add(1)
+	if redelivered(j.in) {
+		s.redelivered.Add(1)
+	}
 	if err := j.in.Ack(r.handling); err != nil {
 		s.logUnacknowledged(j.request, err)
 		exited = false

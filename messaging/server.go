@@ -52,14 +52,17 @@ type MessageHandlingServer struct {
 
 	ending sync.WaitGroup // waits of earlier epochs that nobody waited for
 
-	limit                              loglimit.Limiter
-	received, expired, refused, failed atomic.Uint64
+	limit                                           loglimit.Limiter
+	received, redelivered, expired, refused, failed atomic.Uint64
 }
 
 // ServerStats counts the messages of a server since it was made.
 type ServerStats struct {
 	// Received is how many messages reached a handler's place, duplicates included.
 	Received uint64
+	// Redelivered is how many of them the broker had handed to another server before, which went away without
+	// acknowledging them.
+	Redelivered uint64
 	// Expired is how many of them were not run because their callers had stopped waiting.
 	Expired uint64
 	// Refused is how many of them asked for what no endpoint has: an unknown method, version or namespace,
@@ -71,7 +74,10 @@ type ServerStats struct {
 
 // Stats tells what the server has handled so far.
 func (s *MessageHandlingServer) Stats() ServerStats {
-	return ServerStats{Received: s.received.Load(), Expired: s.expired.Load(), Refused: s.refused.Load(), Failed: s.failed.Load()}
+	return ServerStats{
+		Received: s.received.Load(), Redelivered: s.redelivered.Load(), Expired: s.expired.Load(),
+		Refused: s.refused.Load(), Failed: s.failed.Load(),
+	}
 }
 
 type serverConfig struct {

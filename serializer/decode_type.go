@@ -33,7 +33,7 @@ func newDecoder(t reflect.Type) decodeFunc {
 	switch {
 	case t == rawMessageType:
 		return decodeRawMessage
-	case t.Kind() != reflect.Pointer && t != timeType && t != bigIntType && reflect.PointerTo(t).Implements(unmarshalerType):
+	case t.Kind() != reflect.Pointer && t != timeType && t != bigIntType && t != objectType && reflect.PointerTo(t).Implements(unmarshalerType):
 		return decodeUnmarshaler
 	}
 	decode := newValueDecoder(t)
@@ -58,6 +58,8 @@ func newValueDecoder(t reflect.Type) decodeFunc {
 		return decodeBigInt
 	case numberType:
 		return decodeNumber
+	case objectType:
+		return decodeObject
 	}
 	switch {
 	case t.Kind() == reflect.Pointer:

@@ -17,6 +17,7 @@
 //	struct                            object, see below
 //	time.Time                         "2024-01-02T03:04:05.678901", six digits, the offset dropped, as oslo does
 //	json.Number, json.RawMessage      their text, checked
+//	Object                            a versioned object, see there
 //	json.Marshaler                    what it returns, checked
 //	encoding.TextMarshaler            string
 //	error                             string, its text
@@ -46,6 +47,12 @@
 //
 // Maps, slices and interfaces are made anew; fields without a member, and what existing pointers point to,
 // keep what they had. Of a repeated key the last one counts. A lone surrogate becomes U+FFFD.
+//
+// # Versioned objects
+//
+// [Object] is what oslo.versionedobjects makes of nova's, neutron's and cinder's objects, of any class and with
+// any prefix of its keys. It keeps what it does not know, so that a service may pass on what newer ones sent.
+// [ObjectType] is the typed form: it checks name and version and reads the fields into a struct.
 //
 // # Limits
 //

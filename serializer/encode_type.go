@@ -35,6 +35,8 @@ func newEncoder(t reflect.Type) appendFunc {
 		return encodeNumber
 	case rawMessageType:
 		return encodeRawMessage
+	case objectType:
+		return encodeObject
 	}
 	switch {
 	case t.Kind() == reflect.Pointer:

@@ -7,12 +7,14 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"pgregory.net/rapid"
+
 	"github.com/goslo/goslo/internal/pyjson"
 )
 
 // canonical is the meaning of a JSON text, written so that texts of one meaning look alike: keys sorted, the
 // last of equal ones kept, escapes resolved.
-func canonical(tb testing.TB, text []byte) string {
+func canonical(tb rapid.TB, text []byte) string {
 	tb.Helper()
 	s := pyjson.NewScanner(text, pyjson.MaxDepth)
 	meaning, err := meaningOf(&s)

@@ -53,6 +53,7 @@ func Run(t *testing.T, newDriver func(tb testing.TB) transport.Driver, features 
 		{"time", timeTests, true},
 		{"addresses", addressTests, true},
 		{"payloads", payloadTests, true},
+		{"kinds of messages", kindTests, true},
 		{"delivery", deliveryTests, true},
 		{"foreign messages", foreignTests, features.RawPublish != nil},
 		{"listener life", listenerTests, true},
