@@ -29,6 +29,7 @@ type clientConfig struct {
 	versionCap string
 	mandatory  bool
 	serializer serializer.Serializer
+	errors     *ErrorRegistry
 
 	interceptors interceptors
 }
@@ -106,7 +107,7 @@ func (c *Client) call(ctx context.Context, to target.Target, method string, args
 	}
 	codec := withOwn(c.config.serializer).of(answer.ContentType)
 	if answer.Failure != nil {
-		return receivedError(answer.Failure, codec)
+		return receivedError(answer.Failure, codec, c.config.errors)
 	}
 	if reply == nil {
 		return nil

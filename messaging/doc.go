@@ -19,7 +19,7 @@
 // # What is promised
 //
 // A call is run at most once, has at most one answer, and always ends by its deadline, with its result or with an
-// error that says why there is none: see the Err values of this package and [RemoteError]. A request is
+// error that says why there is none: see the Err values of this package, [RemoteError] and [ErrorRegistry]. A request is
 // acknowledged when a place for its handler is free and before it runs, so that a server never takes more from
 // the broker than it can run and prefetch; what it has not begun when it stops goes back to the broker. A cast
 // that returns without error has been confirmed by the broker.

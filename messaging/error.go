@@ -1,9 +1,11 @@
 package messaging
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
+	"github.com/goslo/goslo/dispatcher"
 	"github.com/goslo/goslo/target"
 	"github.com/goslo/goslo/transport"
 )
@@ -19,6 +21,21 @@ var (
 	ErrTooLarge       = transport.ErrTooLarge
 	ErrClosed         = transport.ErrClosed
 	ErrInvalidURL     = transport.ErrInvalidURL
+)
+
+// Failures of every server, in Go or in Python, that callers tell apart with errors.Is. The error is a
+// [*RemoteError].
+var (
+	// ErrNoSuchMethod tells that the server has the interface that was asked for, without the method.
+	ErrNoSuchMethod = errors.New("no such method")
+	// ErrUnsupportedVersion tells that the server does not implement the namespace in the version asked for.
+	ErrUnsupportedVersion = errors.New("unsupported version")
+)
+
+// The classes of these failures, in [dispatcher.Module].
+const (
+	noSuchMethod       = "NoSuchMethod"
+	unsupportedVersion = "UnsupportedVersion"
 )
 
 // InvalidTargetError says which part of a target is missing.
@@ -44,29 +61,50 @@ func (e *VersionCapError) Error() string {
 }
 
 // RemoteError is the failure of an endpoint method: what a caller gets when the method failed, and what a
-// method returns to fail as a chosen Python exception. Every other error of a method reaches its caller as
-// class Exception of module builtins.
+// method returns to fail as a chosen Python exception. A method that returns what its own call failed with passes
+// that on. Errors that an [ErrorRegistry] knows go out as their class, and come back as a RemoteError that
+// matches them too; every other error of a method reaches its caller as class Exception of module builtins.
+//
+// Only what a peer sent is a RemoteError: it tells the peer's failures from those of this side.
 type RemoteError struct {
 	// Module and Class name the Python exception class. A Python caller sees that class if the module is
 	// "builtins" or one it allows (allowed_remote_exmods), else oslo.messaging's RemoteError.
 	Module, Class string
-	// Message is the exception's text.
+	// Message is the exception's text. Where the exception passed several peers, Python's tracebacks may follow
+	// in further lines.
 	Message string
 	// Args are what the exception was made with; nil stands for the message alone.
 	Args []any
 	// Kwargs is the exception's kwargs attribute.
 	Kwargs map[string]any
-	// Traceback holds the lines of the remote stack, where the peer sends them.
+	// Traceback holds the lines of the remote stack, where the peer sends them. A server sends it with
+	// [WithTracebacks] only.
 	Traceback []string
+
+	mapped error // what the client's registry made of it
 }
 
 // Error prints the class with its module, unless that is builtins, and the first line of the message: what
 // follows it is a traceback where the error passed several peers.
 func (e *RemoteError) Error() string {
 	class := e.Class
-	if e.Module != "" && e.Module != "builtins" {
+	if e.Module != "" && e.Module != builtins {
 		class = e.Module + "." + class
 	}
 	message, _, _ := strings.Cut(e.Message, "\n")
 	return "remote " + class + ": " + message
+}
+
+// Unwrap returns the error that the client's [ErrorRegistry] has for the class, or nil.
+func (e *RemoteError) Unwrap() error { return e.mapped }
+
+// Is lets the failures of oslo.messaging's dispatcher match [ErrNoSuchMethod] and [ErrUnsupportedVersion].
+func (e *RemoteError) Is(target error) bool {
+	switch target {
+	case ErrNoSuchMethod:
+		return classOf(e.Module, e.Class) == pythonClass{dispatcher.Module, noSuchMethod}
+	case ErrUnsupportedVersion:
+		return classOf(e.Module, e.Class) == pythonClass{dispatcher.Module, unsupportedVersion}
+	}
+	return false
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -114,12 +115,6 @@ func submitError(err error) error {
 // serve handles one message, on the goroutine that the executor gives it.
 func (s *MessageHandlingServer) serve(r *run, j *job) {
 	defer r.limits.release(j)
-	exited := true // until proved otherwise: runtime.Goexit leaves no other trace
-	defer func() {
-		if exited {
-			s.requestLog(j.request).Error("the endpoint method ended its goroutine: no reply is sent")
-		}
-	}()
 	// The slot is held: acknowledge, and only then run. RPC is at most once
 	// (oslo_messaging/rpc/server.py, _process_incoming).
 	s.received.Add(1)
@@ -128,14 +123,18 @@ func (s *MessageHandlingServer) serve(r *run, j *job) {
 	}
 	if err := j.in.Ack(r.handling); err != nil {
 		s.logUnacknowledged(j.request, err)
-		exited = false
 		return
 	}
 	if j.expired() {
 		s.logExpired(j.request)
-		exited = false
 		return
 	}
+	exited := true // until proved otherwise: runtime.Goexit leaves no other trace
+	defer func() {
+		if exited {
+			s.replyExit(r, j.in)
+		}
+	}()
 	begun := time.Now()
 	reply, err := s.execute(r, j)
 	exited = false
@@ -166,9 +165,9 @@ func (s *MessageHandlingServer) dispatch(r *run, j *job) (*transport.Reply, erro
 		return reply, nil
 	}
 	reply.Result = nil // of a method whose interceptor failed afterwards
-	if panicked := recovered(func() error { reply.Failure = failure(err, codec); return nil }); panicked != nil {
+	if panicked := recovered(func() error { reply.Failure = s.config.failures.encode(err, codec); return nil }); panicked != nil {
 		err = panicked
-		reply.Failure = failure(err, codec)
+		reply.Failure = s.config.failures.encode(err, codec)
 	}
 	return reply, err
 }
@@ -217,11 +216,19 @@ func (s *MessageHandlingServer) reply(r *run, in transport.Incoming, reply *tran
 	if errors.Is(err, transport.ErrTooLarge) { // the caller must learn of it
 		s.requestLog(req).WithError(err).Error("the result is too large")
 		codec := s.serializers.of(req.ContentType)
-		err = in.Reply(ctx, &transport.Reply{Failure: failure(err, codec), Ending: true})
+		err = in.Reply(ctx, &transport.Reply{Failure: s.config.failures.encode(err, codec), Ending: true})
 	}
 	if err != nil {
 		s.requestLog(req).WithError(err).Error("cannot send the reply")
 	}
+}
+
+// replyExit answers for a method that has ended its goroutine. It runs deferred, on what is left of that.
+func (s *MessageHandlingServer) replyExit(r *run, in transport.Incoming) {
+	err := &exitError{stack: debug.Stack()}
+	codec := s.serializers.of(in.Request().ContentType)
+	reply := &transport.Reply{Failure: s.config.failures.encode(err, codec), Ending: true}
+	s.reply(r, in, reply, err)
 }
 
 func (s *MessageHandlingServer) logUnacknowledged(req *transport.Request, err error) {
@@ -248,20 +255,23 @@ func (s *MessageHandlingServer) logExpired(req *transport.Request) {
 }
 
 // logFailure logs what went wrong at the level oslo.messaging does: an error for a person to look at, unless
-// the method meant to fail (a RemoteError) or the caller tried a method it does not count on.
+// the method meant to fail (see [Expected]) or the caller tried a method it does not count on.
 func (s *MessageHandlingServer) logFailure(req *transport.Request, err error) {
 	var (
-		remote   *RemoteError
 		noMethod *dispatcher.NoSuchMethodError
 		panicked *panicError
+		exited   *exitError
 	)
 	switch {
-	case errors.As(err, &remote):
+	case expected(err):
 		s.failed.Add(1)
 		s.requestLog(req).WithError(err).Debug("the endpoint method failed as it meant to")
 	case errors.As(err, &panicked):
 		s.failed.Add(1)
 		s.requestLog(req).WithError(err).WithField("stack", string(panicked.stack)).Error("the endpoint method panicked")
+	case errors.As(err, &exited):
+		s.failed.Add(1)
+		s.requestLog(req).WithField("stack", string(exited.stack)).Error("the endpoint method ended its goroutine")
 	case !refused(err):
 		s.failed.Add(1)
 		s.requestLog(req).WithError(err).Error("the endpoint method failed")

@@ -68,7 +68,7 @@ type ServerStats struct {
 	// Refused is how many of them asked for what no endpoint has: an unknown method, version or namespace,
 	// arguments that do not fit. They were answered with a failure.
 	Refused uint64
-	// Failed is how many endpoint methods returned an error or panicked.
+	// Failed is how many endpoint methods returned an error, panicked or ended their goroutine.
 	Failed uint64
 }
 
@@ -87,6 +87,7 @@ type serverConfig struct {
 	logAfter     time.Duration
 	stuckAfter   time.Duration
 	serializer   serializer.Serializer
+	failures     failures
 	policy       AccessPolicy
 	authorize    Authorizer
 	interceptors interceptors

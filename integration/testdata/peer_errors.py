@@ -7,3 +7,7 @@ class QuotaExceeded(Exception):
     def __init__(self, message=None, **kwargs):
         self.kwargs = kwargs
         super().__init__(message or 'No %(resource)s left: %(used)s used.' % kwargs)
+
+
+class NotReady(Exception):
+    """Raised with a message alone."""

@@ -80,7 +80,7 @@ func TestAnyRequestSurvives(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, sent) {
 			t.Fatalf("%s is read as\n%+v, %v, want\n%+v", body, got, err, sent)
 		}
-		if id := wire.UniqueID(body); id != sent.UniqueID {
+		if id := wire.UniqueID(wire.ContentTypeJSON, body); id != sent.UniqueID {
 			t.Fatalf("UniqueID = %q, want %q", id, sent.UniqueID)
 		}
 	})
@@ -137,7 +137,7 @@ func TestAnyReplySurvives(t *testing.T) {
 		if err != nil || !reflect.DeepEqual(got, sent) {
 			t.Fatalf("%s is read as\n%+v, %v, want\n%+v", body, got, err, sent)
 		}
-		if got.Heartbeat() != sent.Heartbeat() || wire.UniqueID(body) != sent.UniqueID {
+		if got.Heartbeat() != sent.Heartbeat() || wire.UniqueID(wire.ContentTypeJSON, body) != sent.UniqueID {
 			t.Fatalf("%s is a heartbeat: %t, want %t", body, got.Heartbeat(), sent.Heartbeat())
 		}
 	})

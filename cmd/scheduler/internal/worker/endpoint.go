@@ -51,7 +51,7 @@ func (e *endpoints) capacity() *messaging.Endpoint {
 func (e *endpoints) selectDestinations(ctx context.Context, args nova.SelectDestinationsArgs) (any, error) {
 	answer, err := e.manager.SelectDestinations(ctx, args)
 	if err != nil {
-		return nil, e.refuse(err)
+		return nil, refused(e.log, err)
 	}
 	if e.selected != nil {
 		e.selected(args)

@@ -10,19 +10,33 @@ import (
 	"github.com/goslo/goslo/messaging"
 )
 
-// refuse makes the failure that the caller of a selection sees. What the filters rejected stays in the log.
-func (e *endpoints) refuse(err error) error {
-	var none *nova.NoValidHostError
-	if !errors.As(err, &none) {
-		return wrongArgument(err)
+// exceptions are what callers see of the errors of package nova.
+func exceptions() *messaging.ErrorRegistry {
+	var r messaging.ErrorRegistry
+	messaging.RegisterErrorFunc(&r, "nova.exception", "NoValidHost", func(e *nova.NoValidHostError) *messaging.RemoteError {
+		return &messaging.RemoteError{Message: e.Error(), Kwargs: map[string]any{"reason": e.Reason, "code": 500}}
+	}, nil)
+	messaging.RegisterErrorFunc(&r, "builtins", "ValueError", func(e *nova.ArgumentError) *messaging.RemoteError {
+		return &messaging.RemoteError{Message: e.Error()}
+	}, nil)
+	return &r
+}
+
+// refused marks what a caller can do something about. What the filters rejected is for the log of this side.
+func refused(log logrus.FieldLogger, err error) error {
+	var (
+		none     *nova.NoValidHostError
+		argument *nova.ArgumentError
+	)
+	switch {
+	case errors.As(err, &none):
+		if none.Err != nil {
+			log.WithError(none.Err).Debug("no valid host")
+		}
+	case !errors.As(err, &argument):
+		return err
 	}
-	if none.Err != nil {
-		e.log.WithError(none.Err).Debug("no valid host")
-	}
-	return &messaging.RemoteError{
-		Module: "nova.exception", Class: "NoValidHost", Message: none.Error(),
-		Kwargs: map[string]any{"reason": none.Reason, "code": 500},
-	}
+	return messaging.Expected(err)
 }
 
 // dropped logs why a report was not taken. One about an unknown host is no failure: the host may have reported
@@ -35,15 +49,7 @@ func dropped(log logrus.FieldLogger, err error) error {
 		return nil
 	case errors.As(err, &argument):
 		log.WithError(err).Warn("report dropped")
+		return messaging.Expected(err)
 	}
-	return wrongArgument(err)
-}
-
-// wrongArgument turns an argument error into Python's; other errors stay what they are.
-func wrongArgument(err error) error {
-	var argument *nova.ArgumentError
-	if !errors.As(err, &argument) {
-		return err
-	}
-	return &messaging.RemoteError{Module: "builtins", Class: "ValueError", Message: argument.Error()}
+	return err
 }

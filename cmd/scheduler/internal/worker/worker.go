@@ -39,6 +39,7 @@ func New(t *messaging.Transport, on messaging.Target, c Config, opts ...messagin
 	}
 	selector := placement.NewSelector(placement.DefaultFilters(), placement.DefaultWeighers())
 	e := &endpoints{manager: nova.NewManager(inventory, selector), selected: c.Selected, log: c.Log}
+	opts = append([]messaging.ServerOption{messaging.WithErrors(exceptions())}, opts...)
 	server, err := messaging.NewRPCServer(t, on, e.all(), opts...)
 	if err != nil {
 		return nil, err
