@@ -47,8 +47,20 @@ func rawQueue(tb testing.TB, ch *amqp.Channel, name, exchange, kind, key string)
 // onlyOslo are the properties that oslo.messaging sets, and no others.
 var onlyOslo = amqp.Delivery{ContentType: "application/json", ContentEncoding: "utf-8", DeliveryMode: 2}
 
-// checkDelivery compares all properties of a delivery with what oslo.messaging sets.
+// checkDelivery compares all properties of a delivery with what oslo.messaging sets, and reads its message.
 func checkDelivery(t *testing.T, got amqp.Delivery, exchange, key, expiration string) map[string]any {
+	t.Helper()
+	checkProperties(t, got, exchange, key, expiration)
+	var envelope map[string]string
+	if keys := decodeObject(t, string(got.Body), &envelope); !cmp.Equal(keys, []string{"oslo.version", "oslo.message"}) {
+		t.Errorf("keys of the envelope %v", keys)
+	}
+	var message map[string]any
+	decodeObject(t, envelope["oslo.message"], &message)
+	return message
+}
+
+func checkProperties(t *testing.T, got amqp.Delivery, exchange, key, expiration string) {
 	t.Helper()
 	want := onlyOslo
 	want.Exchange, want.RoutingKey = exchange, key
@@ -61,13 +73,6 @@ func checkDelivery(t *testing.T, got amqp.Delivery, exchange, key, expiration st
 		cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("properties (-want +got):\n%s", diff)
 	}
-	var envelope map[string]string
-	if keys := decodeObject(t, string(got.Body), &envelope); !cmp.Equal(keys, []string{"oslo.version", "oslo.message"}) {
-		t.Errorf("keys of the envelope %v", keys)
-	}
-	var message map[string]any
-	decodeObject(t, envelope["oslo.message"], &message)
-	return message
 }
 
 // littleLess tells whether an expiration is what was left of a call's timeout when the request was made.

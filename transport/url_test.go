@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/goslo/goslo/internal/acceptance"
 	"github.com/goslo/goslo/transport"
 )
 
@@ -46,8 +47,10 @@ func urlCases(t *testing.T, file string) []urlCase {
 	return table.URLs
 }
 
-// differs lists URLs that goslo reads otherwise than all releases on purpose, with the reason.
+// differs lists URLs that goslo reads otherwise than all releases on purpose, with the reason. Users read all these
+// lists in DESIGN.md.
 var differs = map[string]string{
+	"":                     "there is no default URL",
 	"rabbit://host:99999/": "the port is checked when the URL is read, not on connecting",
 }
 
@@ -68,9 +71,6 @@ func TestParseURLAgreesWithOslo(t *testing.T) {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			for _, c := range urlCases(t, file) {
-				if c.URL == "" {
-					continue // the default URL: messaging.Open's matter
-				}
 				u, err := transport.ParseURL(c.URL)
 				if problem := disagreement(c, u, err); (problem != "") != (differs[c.URL]+disputed[c.URL] != "") {
 					t.Errorf("ParseURL(%q): %s; want it otherwise only where listed: %q", c.URL, problem, differs[c.URL]+disputed[c.URL])
@@ -104,19 +104,30 @@ var printedOtherwise = map[string]string{
 func TestURLPrintsAsOsloDoesApartFromPasswords(t *testing.T) {
 	t.Parallel()
 	password := regexp.MustCompile(`:[^:/,@]+@`)
-	for _, c := range urlCases(t, "transport_urls_v18.json") {
-		if c.Error != "" || c.URL == "" || differs[c.URL] != "" {
-			continue
+	for file, disputed := range differsFrom {
+		for _, c := range urlCases(t, file) {
+			if c.Error != "" || differs[c.URL]+disputed[c.URL] != "" {
+				continue // there is nothing to print, or something else
+			}
+			u, err := transport.ParseURL(c.URL)
+			if err != nil {
+				t.Errorf("ParseURL(%q) = %v", c.URL, err)
+				continue
+			}
+			want := password.ReplaceAllString(c.Str, ":***@")
+			if got := u.String(); (got == want) != (printedOtherwise[c.URL] == "") {
+				t.Errorf("%s: %q prints %s, want %s unless listed: %q", file, c.URL, got, want, printedOtherwise[c.URL])
+			}
 		}
-		u, err := transport.ParseURL(c.URL)
-		if err != nil {
-			t.Errorf("ParseURL(%q) = %v", c.URL, err)
-			continue
-		}
-		want := password.ReplaceAllString(c.Str, ":***@")
-		if got := u.String(); (got == want) != (printedOtherwise[c.URL] == "") {
-			t.Errorf("%q prints %s, want %s unless listed: %q", c.URL, got, want, printedOtherwise[c.URL])
-		}
+	}
+}
+
+func TestURLDifferencesAreDocumented(t *testing.T) {
+	t.Parallel()
+	acceptance.CheckDocumented(t, "../DESIGN.md", differs)
+	acceptance.CheckDocumented(t, "../DESIGN.md", printedOtherwise)
+	for _, disputed := range differsFrom {
+		acceptance.CheckDocumented(t, "../DESIGN.md", disputed)
 	}
 }
 

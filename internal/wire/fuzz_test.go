@@ -5,6 +5,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
+	"github.com/goslo/goslo/internal/acceptance"
 	"github.com/goslo/goslo/internal/pyjson"
 	"github.com/goslo/goslo/internal/wire"
 )
@@ -14,12 +15,12 @@ func addFixtures(f *testing.F) {
 	for _, fixture := range fixtures(f) {
 		f.Add(fixture.text(f))
 	}
-	for _, name := range []string{"server", "client"} {
-		for _, c := range recording(f, name).Cases {
-			f.Add([]byte(c.Body))
-			for _, m := range c.Sent {
-				f.Add([]byte(m.Body))
-			}
+	for _, c := range acceptance.ServerCases(f, acceptance.Oslo14) {
+		f.Add([]byte(c.Body))
+	}
+	for _, c := range acceptance.ClientCases(f, acceptance.Oslo14) {
+		for i := range c.Sent {
+			f.Add([]byte(c.Sent[i].Body))
 		}
 	}
 }

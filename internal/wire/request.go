@@ -169,7 +169,7 @@ func DecodeRequest(body []byte) (*Request, error) {
 	}
 	r := &Request{}
 	context := contextReader{entries: make([]ContextEntry, 0, 8)}
-	var method Value
+	var method, namespace, version Value
 	err = eachMember(members, func(key, value []byte) {
 		switch string(key) {
 		case "method":
@@ -177,9 +177,9 @@ func DecodeRequest(body []byte) (*Request, error) {
 		case "args":
 			r.Args = value
 		case "namespace":
-			r.Namespace = optional(value)
+			namespace = value
 		case "version":
-			r.Version = optional(value)
+			version = value
 		case "_msg_id":
 			r.MsgID = value
 		case "_reply_q":
@@ -196,18 +196,21 @@ func DecodeRequest(body []byte) (*Request, error) {
 		return nil, err
 	}
 	r.Context = context.entries
-	r.checkMembers(method)
+	r.checkMembers(method, namespace, version)
 	return r, nil
 }
 
+// optional reads a namespace or version; of what is no text it keeps the JSON, for the log.
 func optional(value Value) Optional {
-	if value.Null() {
+	switch text, ok := value.Text(); {
+	case value == nil:
+		return Optional{}
+	case value.Null():
 		return Optional{State: Null}
-	}
-	if text, ok := value.Text(); ok {
+	case ok:
 		return Some(text)
 	}
-	return Some(string(value)) // no interface has such a name, no endpoint such a version
+	return Some(string(value))
 }
 
 // contextReader collects the entries of a context. Of a repeated key the last one counts.
@@ -251,18 +254,24 @@ func (c *contextReader) find(name []byte) int {
 	return -1
 }
 
-func (r *Request) checkMembers(method Value) {
+func (r *Request) checkMembers(method, namespace, version Value) {
 	name, isText := method.Text()
-	r.Method = name
+	r.Method, r.Namespace, r.Version = name, optional(namespace), optional(version)
 	switch {
 	case method == nil:
 		r.Fault = "the message has no method"
 	case !isText:
 		r.Fault = "method must be a string, not " + kind(method)
+	case !textOrNull(namespace): // else a number, say, could be the name of an interface
+		r.Fault = "namespace must be a string, not " + kind(namespace)
+	case !textOrNull(version):
+		r.Fault = "version must be a string, not " + kind(version)
 	case r.Args != nil && r.Args[0] != '{':
 		r.Fault = "args must be an object, not " + kind(r.Args)
 	}
 }
+
+func textOrNull(v Value) bool { return v.Null() || v[0] == '"' }
 
 // kind names the type of a JSON value.
 func kind(v Value) string {
