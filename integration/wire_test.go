@@ -197,6 +197,18 @@ func (c *conversation) declarations(from *tap) []string {
 	return lines
 }
 
+// mandatoryCalls is the one difference on purpose: goslo's calls are all mandatory, oslo.messaging's only where their
+// transport is at_least_once. The broker then tells the caller that no queue took a request, which its timeout
+// passes on; without it nobody could know. Receivers never see that bit.
+func mandatoryCalls(python []publication) []publication {
+	for i := range python {
+		if python[i].Message["_msg_id"] != nil {
+			python[i].Mandatory = true
+		}
+	}
+	return python
+}
+
 func TestGoSendsFrameByFrameWhatPythonSends(t *testing.T) {
 	t.Parallel()
 	requirePython(t)
@@ -208,7 +220,7 @@ func TestGoSendsFrameByFrameWhatPythonSends(t *testing.T) {
 		t.FailNow()
 	}
 	t.Run("requests", func(t *testing.T) {
-		if diff := cmp.Diff(python.publications(t, python.client), golang.publications(t, golang.client)); diff != "" {
+		if diff := cmp.Diff(mandatoryCalls(python.publications(t, python.client)), golang.publications(t, golang.client)); diff != "" {
 			t.Errorf("(-Python +Go):\n%s", diff)
 		}
 	})

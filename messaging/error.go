@@ -16,6 +16,7 @@ var (
 	ErrMonitorTimeout = transport.ErrMonitorTimeout
 	ErrUndeliverable  = transport.ErrUndeliverable
 	ErrRejected       = transport.ErrRejected
+	ErrUnconfirmed    = transport.ErrUnconfirmed
 	ErrConnectionLost = transport.ErrConnectionLost
 	ErrNotConnected   = transport.ErrNotConnected
 	ErrTooLarge       = transport.ErrTooLarge
@@ -36,6 +37,19 @@ var (
 const (
 	noSuchMethod       = "NoSuchMethod"
 	unsupportedVersion = "UnsupportedVersion"
+)
+
+// TimeoutError tells why a call ended without a reply in time: how far it came, and when. Every error of a call that
+// matches [ErrTimeout] holds one for errors.As. See [transport.TimeoutError] for its fields.
+type TimeoutError = transport.TimeoutError
+
+// What a [TimeoutError] gives for its reason; package transport says what each means.
+const (
+	ReasonNotSent     = transport.ReasonNotSent
+	ReasonUnconfirmed = transport.ReasonUnconfirmed
+	ReasonNoQueue     = transport.ReasonNoQueue
+	ReasonSilent      = transport.ReasonSilent
+	ReasonUnanswered  = transport.ReasonUnanswered
 )
 
 // InvalidTargetError says which part of a target is missing.

@@ -19,28 +19,45 @@ type Calls struct {
 	closed  error
 }
 
-// PendingCall is one call that waits.
+// PendingCall is one call, from its begin to its end, with what has become of it. All methods but Wait are safe for
+// concurrent use.
 type PendingCall struct {
-	calls   *Calls
-	id      string
-	replies chan *Reply // holds one reply: the last message of a call, or the newest heartbeat
-	failed  chan error
-	monitor time.Duration
+	calls     *Calls
+	id        string
+	replies   chan *Reply // holds one reply: the last message of a call, or the newest heartbeat
+	failed    chan error
+	monitor   time.Duration
+	mandatory bool
+	withdraw  func() bool
+
+	mu       sync.Mutex // a leaf
+	timeline Timeline
 }
 
-// Begin notes that a call with message id waits. The caller must end it with Wait or Abandon.
-func (c *Calls) Begin(id string, monitor time.Duration) (*PendingCall, error) {
-	p := &PendingCall{calls: c, id: id, replies: make(chan *Reply, 1), failed: make(chan error, 1), monitor: monitor}
+// New notes that a call begins, so that its time line counts from here. opts are those it is sent with.
+func (c *Calls) New(opts SendOptions) *PendingCall {
+	return &PendingCall{
+		calls: c, replies: make(chan *Reply, 1), failed: make(chan error, 1),
+		monitor: opts.Monitor, mandatory: opts.Mandatory, timeline: Timeline{Began: time.Now()},
+	}
+}
+
+// Await makes the call wait for the replies to message id; it must come before the request is sent. The caller must
+// end it with Wait or Abandon. withdraw takes the request back where it was not sent yet, and reports whether it
+// could; it is asked once, when the call ends without a reply. nil is for requests that cannot be taken back.
+func (p *PendingCall) Await(id string, withdraw func() bool) error {
+	p.id, p.withdraw = id, withdraw
+	c := p.calls
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed != nil {
-		return nil, c.closed
+		return c.closed
 	}
 	if c.waiting == nil {
 		c.waiting = make(map[string]*PendingCall)
 	}
 	c.waiting[id] = p
-	return p, nil
+	return nil
 }
 
 // Deliver hands a reply to the call that waits for it. It reports whether one does: replies to calls that
@@ -91,6 +108,9 @@ func (c *Calls) Waiting() int {
 
 // deliver keeps the newest message. Only one goroutine receives replies, so that it is the only sender.
 func (p *PendingCall) deliver(reply *Reply) {
+	if reply.Heartbeat() {
+		p.alive()
+	}
 	for {
 		select {
 		case p.replies <- reply:
@@ -108,6 +128,49 @@ func join(reply, earlier *Reply) *Reply {
 		reply.Result, reply.Failure = earlier.Result, earlier.Failure
 	}
 	return reply
+}
+
+// Sent notes that the request is being handed to the connection.
+func (p *PendingCall) Sent() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.timeline.Sent = p.timeline.now()
+}
+
+// Settled notes what the broker made of the request: nil is that it took it. ErrUndeliverable ends the call only
+// where it is mandatory: others wait until their end, as oslo.messaging's do, for their callers repeat a call that
+// times out and are paced by that. Any other error ends the call.
+func (p *PendingCall) Settled(err error) {
+	returned := errors.Is(err, ErrUndeliverable)
+	if err == nil || returned {
+		p.decided(returned)
+	}
+	if err != nil && (p.mandatory || !returned) {
+		p.Fail(err)
+	}
+}
+
+func (p *PendingCall) decided(returned bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := &p.timeline
+	now := t.now()
+	if t.Sent == 0 { // by a driver that sends and settles at once
+		t.Sent = now
+	}
+	if returned {
+		t.Returned = now
+	} else {
+		t.Confirmed = now
+	}
+}
+
+// alive notes a heartbeat.
+func (p *PendingCall) alive() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.timeline.Heartbeats++
+	p.timeline.LastHeartbeat = p.timeline.now()
 }
 
 // Fail ends the call with err, unless it has ended.
@@ -128,6 +191,9 @@ func (p *PendingCall) Abandon() {
 // Wait waits for the end of the call: its reply, a failure to send it, the end of ctx or, with monitoring, a
 // heartbeat that does not come. Heartbeats restart the monitor's time, never that of ctx. A reply that is there
 // wins over everything else: the method has run.
+//
+// The end of time is a [*TimeoutError]. Where ctx was cancelled, the error matches ctx's error and its cause, and the
+// sentinel of how far the call had come: ErrNotConnected, ErrUnconfirmed, ErrUndeliverable, or none.
 func (p *PendingCall) Wait(ctx context.Context) (*Reply, error) {
 	defer p.Abandon()
 	var silence <-chan time.Time
@@ -139,7 +205,8 @@ func (p *PendingCall) Wait(ctx context.Context) (*Reply, error) {
 	}
 	var earlier *Reply
 	for {
-		var err error
+		var failed error
+		var silent bool
 		select {
 		case reply := <-p.replies:
 			if earlier = join(reply, earlier); reply.Ending {
@@ -149,14 +216,13 @@ func (p *PendingCall) Wait(ctx context.Context) (*Reply, error) {
 				timer.Reset(p.monitor)
 			}
 			continue
-		case err = <-p.failed:
+		case failed = <-p.failed:
 		case <-silence:
 			if len(p.replies) > 0 { // a sign of life, which lay there while nobody looked
 				continue
 			}
-			err = fmt.Errorf("%w within %s for message %s", ErrMonitorTimeout, p.monitor, p.id)
+			silent = true
 		case <-ctx.Done():
-			err = WaitError(ctx, p.id)
 		}
 		select {
 		case reply := <-p.replies:
@@ -165,17 +231,76 @@ func (p *PendingCall) Wait(ctx context.Context) (*Reply, error) {
 			}
 		default:
 		}
-		return nil, err
+		return nil, p.failure(ctx, failed, silent)
 	}
 }
 
-// WaitError turns the end of a call's context into an error: ErrTimeout where its deadline passed, else the
-// reason it was cancelled for.
-func WaitError(ctx context.Context, id string) error {
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("%w to message %s: %w", ErrTimeout, id, context.DeadlineExceeded)
+// failure is how the call ends without a reply: by what failed, by silence or else by the end of ctx.
+func (p *PendingCall) failure(ctx context.Context, failed error, silent bool) error {
+	unsent := p.withdraw != nil && p.withdraw()
+	switch {
+	case failed != nil && unsent:
+		return fmt.Errorf("%w: %w", ErrNotConnected, failed)
+	case failed != nil:
+		return failed
+	case silent:
+		return p.silence(unsent)
+	case unsent:
+		return p.ended(ctx, ReasonNotSent, fmt.Errorf("%w: %w", ErrNotConnected, context.Cause(ctx)))
 	}
-	return fmt.Errorf("wait for a reply to message %s: %w", id, context.Cause(ctx))
+	return p.ended(ctx, p.progress(), context.Cause(ctx))
+}
+
+// Unsent is the error of a call that nothing was sent of because of err: where err is the end of ctx, a
+// [*TimeoutError] if that was its deadline, else err itself with what became of the call.
+func (p *PendingCall) Unsent(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); cause == nil || !errors.Is(err, cause) {
+		return err
+	}
+	return p.ended(ctx, ReasonNotSent, err)
+}
+
+// silence is the error of a call that its monitor gives up.
+func (p *PendingCall) silence(unsent bool) error {
+	e := &TimeoutError{MsgID: p.id, Reason: p.progress(), Monitor: p.monitor, Timeline: p.end()}
+	switch {
+	case unsent:
+		e.Reason, e.cause = ReasonNotSent, ErrNotConnected
+	case e.Reason == ReasonUnanswered:
+		e.Reason = ReasonSilent
+	}
+	return e
+}
+
+// ended is the error of a call whose context ended.
+func (p *PendingCall) ended(ctx context.Context, reason TimeoutReason, cause error) error {
+	e := TimeoutError{MsgID: p.id, Reason: reason, Timeline: p.end(), ended: ctx.Err(), cause: cause}
+	if errors.Is(e.ended, context.DeadlineExceeded) {
+		return &e
+	}
+	return &cancelledError{e}
+}
+
+// progress is how far a request has come that was not withdrawn.
+func (p *PendingCall) progress() TimeoutReason {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t := &p.timeline
+	switch {
+	case t.Returned > 0:
+		return ReasonNoQueue
+	case t.Confirmed == 0 && t.Heartbeats == 0:
+		return ReasonUnconfirmed
+	}
+	return ReasonUnanswered
+}
+
+// end is the time line of a call that ends now.
+func (p *PendingCall) end() Timeline {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.timeline.Ended = p.timeline.now()
+	return p.timeline
 }
 
 // Prepare fills in what a driver owes a request before it is sent: fresh ids and, for a call, where its

@@ -16,8 +16,8 @@ import (
 
 func begin(tb testing.TB, calls *transport.Calls, id string, monitor time.Duration) *transport.PendingCall {
 	tb.Helper()
-	call, err := calls.Begin(id, monitor)
-	if err != nil {
+	call := calls.New(transport.SendOptions{Monitor: monitor})
+	if err := call.Await(id, nil); err != nil {
 		tb.Fatal(err)
 	}
 	return call
@@ -245,11 +245,10 @@ func TestCancelledCallIsForgotten(t *testing.T) {
 	t.Parallel()
 	var calls transport.Calls
 	call := begin(t, &calls, "1", 0)
-	reason := errors.New("the user left")
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(reason)
-	if _, err := call.Wait(ctx); !errors.Is(err, reason) || errors.Is(err, transport.ErrTimeout) {
-		t.Errorf("Wait = %v, want the reason and no timeout", err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := call.Wait(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("Wait = %v, want Canceled", err)
 	}
 	wantWaiting(t, &calls, 0)
 }
@@ -299,8 +298,8 @@ func TestCloseEndsAllThatWaitAndAllThatBeginLater(t *testing.T) {
 	if _, err := call.Wait(t.Context()); !errors.Is(err, transport.ErrClosed) {
 		t.Errorf("Wait = %v, want ErrClosed", err)
 	}
-	if _, err := calls.Begin("2", 0); !errors.Is(err, transport.ErrClosed) {
-		t.Errorf("Begin after Close = %v, want ErrClosed", err)
+	if err := calls.New(transport.SendOptions{}).Await("2", nil); !errors.Is(err, transport.ErrClosed) {
+		t.Errorf("Await after Close = %v, want ErrClosed", err)
 	}
 	if calls.Deliver(replyTo("1", "1", true)) {
 		t.Error("a reply was taken after Close")
@@ -386,52 +385,6 @@ func TestCallsComeAndGoAtOnce(t *testing.T) {
 		deliver(t, &calls, replyTo(id, `"`+id+`"`, true))
 	}
 	wantWaiting(t, &calls, 0)
-}
-
-func TestWaitErrorTellsADeadlineFromACancellation(t *testing.T) {
-	t.Parallel()
-	reason := errors.New("the user left")
-	expired, cancelExpired := context.WithTimeoutCause(t.Context(), -1, reason)
-	defer cancelExpired()
-	cancelled, cancel := context.WithCancelCause(t.Context())
-	cancel(reason)
-	plain, cancelPlain := context.WithCancel(t.Context())
-	cancelPlain()
-	for _, c := range []struct {
-		name    string
-		err     error
-		is, not []error
-	}{
-		{
-			"a deadline", transport.WaitError(expired, "m-1"),
-			[]error{transport.ErrTimeout, context.DeadlineExceeded},
-			[]error{context.Canceled, reason},
-		},
-		{
-			"a reason", transport.WaitError(cancelled, "m-1"),
-			[]error{reason},
-			[]error{transport.ErrTimeout, context.DeadlineExceeded},
-		},
-		{
-			"a cancellation", transport.WaitError(plain, "m-1"),
-			[]error{context.Canceled},
-			[]error{transport.ErrTimeout, context.DeadlineExceeded},
-		},
-	} {
-		if !strings.Contains(c.err.Error(), "message m-1") {
-			t.Errorf("%s: error = %v, want the message in it", c.name, c.err)
-		}
-		for _, want := range c.is {
-			if !errors.Is(c.err, want) {
-				t.Errorf("%s: error = %v, want it to match %v", c.name, c.err, want)
-			}
-		}
-		for _, other := range c.not {
-			if errors.Is(c.err, other) {
-				t.Errorf("%s: error = %v, want it not to match %v", c.name, c.err, other)
-			}
-		}
-	}
 }
 
 func TestPrepareFillsInWhatTheRequestOwes(t *testing.T) {

@@ -40,8 +40,8 @@ type SendOptions struct {
 	// Retry is how many further attempts are made to reach the broker when the first fails; 0 is none,
 	// RetryForever is oslo.messaging's default. A request that may have reached the broker is never sent again.
 	Retry int
-	// Mandatory asks for ErrUndeliverable where no queue takes the request. A fanout ignores it: that nobody
-	// listens is no error there.
+	// Mandatory asks for ErrUndeliverable where no queue takes the request; a call without it learns of that from
+	// its TimeoutError. A fanout ignores it: that nobody listens is no error there.
 	Mandatory bool
 }
 
@@ -51,9 +51,15 @@ type Driver interface {
 	// Call sends req and waits for its reply until ctx ends. It fills in the request's ids and reply queue.
 	// A Failure in the reply is the caller's to interpret: the error only tells that there is no reply, by one
 	// of this package's sentinels.
+	//
+	// A request that no queue takes fails at once with ErrUndeliverable where opts.Mandatory is set. Otherwise the
+	// call waits until its end all the same, as oslo.messaging's does. What ends by ctx's deadline or by opts.Monitor
+	// is a [*TimeoutError], which tells how far the call came; what ends because ctx was cancelled matches ctx's error
+	// and its cause.
 	Call(ctx context.Context, to target.Target, req *Request, opts SendOptions) (*Reply, error)
 	// Cast sends req to one server of the target, or to all of them with Fanout, and returns when the broker
-	// has confirmed that it took it.
+	// has confirmed that it took it. Where ctx ends first, the error matches ErrNotConnected if nothing was sent, or
+	// else ErrUnconfirmed, and ctx's error and its cause.
 	Cast(ctx context.Context, to target.Target, req *Request, opts SendOptions) error
 	// Listen starts to receive what is sent to on: to its topic, to its server, and by fanout. It returns when
 	// the broker delivers, or fails when ctx ends first.

@@ -35,34 +35,39 @@ func New() *Driver { return NewBroker(Config{}).NewDriver() }
 // Broker is the broker that the driver is on: its statistics, and a way to publish raw messages.
 func (d *Driver) Broker() *Broker { return d.broker }
 
-// Call implements [transport.Driver]. Besides the errors named there, it fails with
-// [transport.ErrUndeliverable] where opts.Mandatory is set and nobody ever listened on the target, with
-// [transport.ErrRejected] where the queue is full, and with [transport.ErrTooLarge]. opts.Retry is not read.
+// Call implements [transport.Driver]. Besides the errors named there, it fails with [transport.ErrRejected] where the
+// queue is full, and with [transport.ErrTooLarge]. A request is confirmed as it is sent. opts.Retry is not read.
 func (d *Driver) Call(
 	ctx context.Context, to target.Target, req *transport.Request, opts transport.SendOptions,
 ) (*transport.Reply, error) {
 	if err := to.CheckCall(); err != nil {
 		return nil, fmt.Errorf("memory: call: %w", err)
 	}
-	queue, err := d.replyQueue()
-	if err != nil {
-		return nil, fmt.Errorf("memory: call to %s: %w", to, err)
-	}
-	id := transport.Prepare(req, queue, opts.Monitor)
-	call, err := d.calls.Begin(id, opts.Monitor)
-	if err == nil {
-		if err = d.send(ctx, to, req, opts); err != nil {
-			call.Abandon()
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("memory: call to %s: %w", to, err)
-	}
-	reply, err := call.Wait(ctx)
+	reply, err := d.call(ctx, to, req, opts)
 	if err != nil {
 		return nil, fmt.Errorf("memory: call to %s: %w", to, err)
 	}
 	return reply, nil
+}
+
+func (d *Driver) call(
+	ctx context.Context, to target.Target, req *transport.Request, opts transport.SendOptions,
+) (*transport.Reply, error) {
+	call := d.calls.New(opts)
+	queue, err := d.replyQueue()
+	if err != nil {
+		return nil, err
+	}
+	if err := call.Await(transport.Prepare(req, queue, opts.Monitor), nil); err != nil {
+		return nil, err
+	}
+	err = d.send(ctx, to, req, opts)
+	if err != nil && !errors.Is(err, transport.ErrUndeliverable) {
+		call.Abandon()
+		return nil, call.Unsent(ctx, err)
+	}
+	call.Settled(err)
+	return call.Wait(ctx)
 }
 
 // Cast implements [transport.Driver]. The request is in its queues when Cast returns. opts.Mandatory is not
@@ -72,7 +77,11 @@ func (d *Driver) Cast(ctx context.Context, to target.Target, req *transport.Requ
 		return fmt.Errorf("memory: cast: %w", err)
 	}
 	transport.Prepare(req, "", 0)
-	if err := d.send(ctx, to, req, opts); err != nil {
+	err := d.send(ctx, to, req, opts)
+	if errors.Is(err, transport.ErrUndeliverable) && (to.Fanout || !opts.Mandatory) {
+		return nil // as on RabbitMQ, which drops it without a word
+	}
+	if err != nil {
 		return fmt.Errorf("memory: cast to %s: %w", to, err)
 	}
 	return nil
@@ -87,14 +96,9 @@ func (d *Driver) send(ctx context.Context, to target.Target, req *transport.Requ
 		return err
 	}
 	kind, exchange, key := address(to)
-	p := &Publishing{
+	return d.broker.publish(kind, exchange, key, &Publishing{
 		ContentType: contentType(req.ContentType), Body: body, Expiration: opts.Expiration, Deadline: req.Deadline,
-	}
-	err = d.broker.publish(kind, exchange, key, p)
-	if errors.Is(err, transport.ErrUndeliverable) && (to.Fanout || !opts.Mandatory) {
-		return nil // as on RabbitMQ, which drops it without a word
-	}
-	return err
+	})
 }
 
 // address is where requests for a target are published.

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/rabbitmq/amqp091-go"
 	"github.com/sirupsen/logrus"
@@ -99,48 +100,49 @@ func (d *Driver) Ping(ctx context.Context) error {
 	return nil
 }
 
-// Call sends a request and waits for its reply.
+// Call implements [transport.Driver]. Every call is mandatory for the broker, so that a [transport.TimeoutError] can
+// tell that no queue took its request.
 func (d *Driver) Call(ctx context.Context, to target.Target, req *transport.Request, opts transport.SendOptions) (*transport.Reply, error) {
 	if err := to.CheckCall(); err != nil {
 		return nil, err
 	}
+	call := d.replies.calls.New(opts)
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("rabbit: %w", call.Unsent(ctx, waitError(ctx, nil)))
+	}
 	// The reply queue comes first: a reply must find it.
 	queue, err := d.replies.ready(ctx, opts.Retry)
 	if err != nil {
-		return nil, fmt.Errorf("rabbit: reply queue: %w", err)
+		return nil, fmt.Errorf("rabbit: reply queue: %w", call.Unsent(ctx, err))
 	}
 	id := transport.Prepare(req, queue, opts.Monitor)
 	p, err := d.publication(to, req, opts)
 	if err != nil {
 		return nil, err
 	}
-	call, err := d.replies.calls.Begin(id, opts.Monitor)
-	if err != nil {
+	p.mandatory, p.writing, p.settle = true, call.Sent, call.Settled
+	if err := call.Await(id, p.withdraw); err != nil {
 		return nil, fmt.Errorf("rabbit: %w", err)
-	}
-	p.settle = func(err error) {
-		if err != nil {
-			call.Fail(err)
-		}
 	}
 	if err := d.publish(ctx, d.laneTo(to, len(p.message.Body)), p, opts.Retry); err != nil {
 		call.Abandon()
-		return nil, fmt.Errorf("rabbit: %w", err)
+		return nil, fmt.Errorf("rabbit: %w", call.Unsent(ctx, err))
 	}
 	reply, err := call.Wait(ctx)
 	if err != nil {
-		if p.withdraw() {
-			err = fmt.Errorf("%w: %w", transport.ErrNotConnected, err)
-		}
 		return nil, fmt.Errorf("rabbit: %w", err)
 	}
 	return reply, nil
 }
 
-// Cast sends a request and returns when the broker has confirmed it.
+// Cast implements [transport.Driver].
 func (d *Driver) Cast(ctx context.Context, to target.Target, req *transport.Request, opts transport.SendOptions) error {
+	begun := time.Now()
 	if err := to.CheckCast(); err != nil {
 		return err
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("rabbit: %w", waitError(ctx, nil))
 	}
 	transport.Prepare(req, "", 0)
 	p, err := d.publication(to, req, opts)
@@ -160,7 +162,7 @@ func (d *Driver) Cast(ctx context.Context, to target.Target, req *transport.Requ
 		select {
 		case err = <-settled: // at the same time: what the broker said counts
 		default:
-			err = unconfirmed(ctx, p)
+			err = unconfirmed(ctx, p, time.Since(begun))
 		}
 	}
 	if err != nil {
@@ -170,11 +172,11 @@ func (d *Driver) Cast(ctx context.Context, to target.Target, req *transport.Requ
 }
 
 // unconfirmed tells whether a publication whose sender gave up may have been sent.
-func unconfirmed(ctx context.Context, p *publication) error {
+func unconfirmed(ctx context.Context, p *publication, waited time.Duration) error {
 	if p.withdraw() {
-		return fmt.Errorf("%w: %w", transport.ErrNotConnected, context.Cause(ctx))
+		return waitError(ctx, nil)
 	}
-	return fmt.Errorf("%w: %w", transport.ErrConnectionLost, context.Cause(ctx))
+	return fmt.Errorf("%w within %s: %w", transport.ErrUnconfirmed, waited.Round(time.Millisecond), ended(ctx))
 }
 
 func (d *Driver) lanes() []*lane { return []*lane{d.direct, d.bulk, d.fanout} }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -131,7 +132,7 @@ func TestCallThatWasNotTakenFailsAtOnce(t *testing.T) {
 	for _, reason := range []error{transport.ErrUndeliverable, transport.ErrRejected, transport.ErrConnectionLost} {
 		inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
 			connected(t, d)
-			done := call(t.Context(), d, transport.SendOptions{})
+			done := call(t.Context(), d, transport.SendOptions{Mandatory: true})
 			p, _ := sent(t, d.direct)
 			p.settle(reason)
 			wantError(t, "Call", (<-done).err, reason)
@@ -142,30 +143,130 @@ func TestCallThatWasNotTakenFailsAtOnce(t *testing.T) {
 	}
 }
 
-func TestCallThatTimesOutTellsWhetherItWasSent(t *testing.T) {
+// TestCallThatEndsTellsHowFarItCame lets calls end at every stage: by their deadline, their monitor and their caller.
+func TestCallThatEndsTellsHowFarItCame(t *testing.T) {
 	t.Parallel()
-	for name, written := range map[string]bool{"sent": true, "not sent": false} {
+	reason := errors.New("the user left")
+	written := func(t *testing.T, d *Driver) *publication {
+		t.Helper()
+		p, _ := sent(t, d.direct)
+		p.writing()
+		return p
+	}
+	for name, stage := range map[string]struct {
+		reach func(t *testing.T, d *Driver)
+		text  string
+		match error // nil is none
+	}{
+		"not sent":    {func(*testing.T, *Driver) {}, "nothing was sent", transport.ErrNotConnected},
+		"not written": {func(t *testing.T, d *Driver) { t.Helper(); sent(t, d.direct) }, "about to be sent", transport.ErrUnconfirmed},
+		"unconfirmed": {func(t *testing.T, d *Driver) { t.Helper(); written(t, d) }, "sent after 1ns", transport.ErrUnconfirmed},
+		"returned": {
+			func(t *testing.T, d *Driver) { t.Helper(); written(t, d).settle(transport.ErrUndeliverable) },
+			"no queue took the request", transport.ErrUndeliverable,
+		},
+		"taken": {func(t *testing.T, d *Driver) { t.Helper(); written(t, d).settle(nil) }, "taken by the broker", nil},
+	} {
+		for end, matches := range map[string][]error{
+			"deadline": {transport.ErrTimeout, context.DeadlineExceeded, reason},
+			"monitor":  {transport.ErrTimeout, transport.ErrMonitorTimeout},
+			"caller":   {context.Canceled, reason},
+		} {
+			what := name + ", ended by the " + end
+			inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+				connected(t, d)
+				ctx, cancel := context.WithCancelCause(t.Context())
+				var opts transport.SendOptions
+				switch end {
+				case "deadline":
+					var cancelDeadline context.CancelFunc
+					ctx, cancelDeadline = context.WithTimeoutCause(t.Context(), 2*time.Second, reason)
+					defer cancelDeadline()
+				case "monitor":
+					opts.Monitor = 2 * time.Second
+				case "caller":
+					time.AfterFunc(2*time.Second, func() { cancel(reason) })
+				}
+				begun := time.Now()
+				done := call(ctx, d, opts)
+				stage.reach(t, d)
+				err := (<-done).err
+				if waited := time.Since(begun); waited != 2*time.Second {
+					t.Errorf("%s: Call took %s, want 2s", what, waited)
+				}
+				for _, match := range []error{
+					transport.ErrTimeout, transport.ErrMonitorTimeout, transport.ErrNotConnected, transport.ErrUnconfirmed,
+					transport.ErrUndeliverable, context.DeadlineExceeded, context.Canceled, reason,
+				} {
+					want := errors.Is(stage.match, match) || slices.Contains(matches, match)
+					if got := errors.Is(err, match); got != want {
+						t.Errorf("%s: Call = %v, matches %q: %t, want %t", what, err, match, got, want)
+					}
+				}
+				if !strings.Contains(err.Error(), stage.text) {
+					t.Errorf("%s: Call = %v, want %q in it", what, err, stage.text)
+				}
+				if name == "not sent" { // it stays in the queue, where the publisher finds it withdrawn
+					if p := <-d.direct.jobs; p.state.Load() != withdrawn {
+						t.Errorf("%s: the request could be sent still", what)
+					}
+				}
+				cancel(nil)
+			})
+		}
+	}
+}
+
+func TestEveryCallIsMandatoryForTheBroker(t *testing.T) {
+	t.Parallel()
+	for _, mandatory := range []bool{false, true} {
 		inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
 			connected(t, d)
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
-			defer cancel()
-			done := call(ctx, d, transport.SendOptions{})
-			if written {
-				sent(t, d.direct)
+			opts := transport.SendOptions{Mandatory: mandatory}
+			ctx, cancel := context.WithCancel(t.Context())
+			done := call(ctx, d, opts)
+			if p, _ := sent(t, d.direct); !p.mandatory {
+				t.Errorf("a call with %+v is not mandatory", opts)
 			}
-			err := (<-done).err
-			wantError(t, name, err, transport.ErrTimeout)
-			wantError(t, name, err, context.DeadlineExceeded)
-			if got := errors.Is(err, transport.ErrNotConnected); got == written {
-				t.Errorf("%s: error %v matches ErrNotConnected: %v", name, err, got)
-			}
-			if !written { // it stays in the queue, where the publisher finds it withdrawn
-				if p := <-d.direct.jobs; p.state.Load() != withdrawn {
-					t.Error("the request could be sent still")
-				}
+			cancel()
+			<-done
+			go func() { _ = d.Cast(t.Context(), topic, &transport.Request{}, opts) }() // ends when the driver is closed
+			if p, _ := sent(t, d.direct); p.mandatory != mandatory {
+				t.Errorf("a cast with %+v is mandatory: %t", opts, p.mandatory)
 			}
 		})
 	}
+}
+
+func TestRequestWithAnEndedContextIsNotSent(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		connected(t, d)
+		reason := errors.New("the user left")
+		expired, cancelExpired := context.WithTimeoutCause(t.Context(), -1, reason)
+		defer cancelExpired()
+		cancelled, cancel := context.WithCancelCause(t.Context())
+		cancel(reason)
+		for range 20 { // there is room in the queue: a select would choose it now and then
+			for _, c := range []struct {
+				ctx  context.Context //nolint:containedctx // a table of contexts
+				want error
+			}{{expired, context.DeadlineExceeded}, {cancelled, context.Canceled}} {
+				_, called := d.Call(c.ctx, topic, &transport.Request{}, transport.SendOptions{})
+				cast := d.Cast(c.ctx, topic, &transport.Request{}, transport.SendOptions{})
+				for _, want := range []error{transport.ErrNotConnected, reason, c.want} {
+					wantError(t, "Call", called, want)
+					wantError(t, "Cast", cast, want)
+				}
+				if got, want := errors.Is(called, transport.ErrTimeout), errors.Is(called, context.DeadlineExceeded); got != want {
+					t.Errorf("Call = %v is a timeout: %t, want %t", called, got, want)
+				}
+			}
+		}
+		if n := len(d.direct.jobs); n != 0 {
+			t.Errorf("%d requests were handed to the publisher", n)
+		}
+	})
 }
 
 func TestMonitoredCallEndsWithSilence(t *testing.T) {
@@ -206,7 +307,7 @@ func TestCastReturnsWithItsConfirm(t *testing.T) {
 
 func TestCastThatIsCancelledTellsWhetherItWasSent(t *testing.T) {
 	t.Parallel()
-	for name, want := range map[string]error{"sent": transport.ErrConnectionLost, "not sent": transport.ErrNotConnected} {
+	for name, want := range map[string]error{"sent": transport.ErrUnconfirmed, "not sent": transport.ErrNotConnected} {
 		inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
 			d.publisher.set(true, nil)
 			reason := errors.New("the user left")
@@ -219,10 +320,31 @@ func TestCastThatIsCancelledTellsWhetherItWasSent(t *testing.T) {
 			}
 			cancel(reason)
 			err := <-done
-			wantError(t, name, err, want)
-			wantError(t, name, err, reason)
+			for _, want := range []error{want, reason, context.Canceled} {
+				wantError(t, name, err, want)
+			}
 		})
 	}
+}
+
+func TestCastThatIsNotConfirmedInTimeSaysSo(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		d.publisher.set(true, nil)
+		reason := errors.New("the user's patience")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, reason)
+		defer cancel()
+		done := make(chan error, 1)
+		go func() { done <- d.Cast(ctx, topic, &transport.Request{}, transport.SendOptions{}) }()
+		sent(t, d.direct)
+		err := <-done
+		for _, want := range []error{transport.ErrUnconfirmed, context.DeadlineExceeded, reason} {
+			wantError(t, "Cast", err, want)
+		}
+		if errors.Is(err, transport.ErrConnectionLost) || !strings.Contains(err.Error(), "within 5s") {
+			t.Errorf("Cast = %v, want the time in it and no ErrConnectionLost", err)
+		}
+	})
 }
 
 func TestFullLaneMakesSendersWait(t *testing.T) {

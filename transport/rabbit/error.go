@@ -1,6 +1,7 @@
 package rabbit
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -51,4 +52,13 @@ func permanent(err error) bool {
 func vanished(err error) bool {
 	var e *BrokerError
 	return errors.As(err, &e) && e.Code == amqp091.NotFound
+}
+
+// ended is the error of a context that has ended, with its cause where that tells more.
+func ended(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if errors.Is(cause, err) {
+		return cause
+	}
+	return fmt.Errorf("%w: %w", err, cause)
 }

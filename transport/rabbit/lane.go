@@ -53,7 +53,7 @@ func (l *lane) submit(ctx context.Context, p *publication) error {
 	case <-l.driver.closing:
 		return transport.ErrClosed
 	case <-ctx.Done():
-		return fmt.Errorf("%w: the publisher is busy: %w", transport.ErrNotConnected, context.Cause(ctx))
+		return fmt.Errorf("%w: the publisher is busy: %w", transport.ErrNotConnected, ended(ctx))
 	}
 }
 
@@ -144,6 +144,9 @@ func (l *lane) write(ctx context.Context, s *session, ch *amqp091.Channel, close
 				continue
 			}
 			return err
+		}
+		if p.writing != nil {
+			p.writing()
 		}
 		sent.push(p)
 		_, err := ch.PublishWithDeferredConfirm(p.exchange.name, p.key, p.mandatory, false, p.message)

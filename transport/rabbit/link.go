@@ -181,7 +181,7 @@ func (l *link) await(ctx context.Context, retry int) error {
 // waitError tells that ctx ended while there was no connection, and why there was none.
 func waitError(ctx context.Context, err error) error {
 	if err == nil {
-		return fmt.Errorf("%w: %w", transport.ErrNotConnected, context.Cause(ctx))
+		return fmt.Errorf("%w: %w", transport.ErrNotConnected, ended(ctx))
 	}
-	return fmt.Errorf("%w: %w (last attempt: %w)", transport.ErrNotConnected, context.Cause(ctx), err)
+	return fmt.Errorf("%w: %w (last attempt: %w)", transport.ErrNotConnected, ended(ctx), err)
 }

@@ -201,11 +201,15 @@ func TestCallToAnAbsentBrokerEndsWithItsContext(t *testing.T) {
 		defer cancel()
 		begun := time.Now()
 		_, err := d.Call(ctx, target.Target{Topic: "t"}, &transport.Request{}, transport.SendOptions{Retry: transport.RetryForever})
-		for _, want := range []error{transport.ErrNotConnected, context.DeadlineExceeded, syscall.ECONNREFUSED} {
+		for _, want := range []error{transport.ErrTimeout, transport.ErrNotConnected, context.DeadlineExceeded, syscall.ECONNREFUSED} {
 			wantError(t, "Call", err, want)
 		}
 		if waited := time.Since(begun); waited != time.Minute {
 			t.Errorf("Call took %s, want a minute", waited)
+		}
+		var timeout *transport.TimeoutError
+		if !errors.As(err, &timeout) || timeout.Reason != transport.ReasonNotSent || timeout.Ended != time.Minute {
+			t.Errorf("Call = %v, want a TimeoutError that tells that nothing was sent within a minute", err)
 		}
 		_, err = d.Call(t.Context(), target.Target{Topic: "t"}, &transport.Request{}, transport.SendOptions{Retry: 0})
 		wantError(t, "Call without retries", err, transport.ErrNotConnected)

@@ -11,13 +11,15 @@ import (
 )
 
 // publication is one message on its way to the broker. settle learns how that ended, once: nil means that the
-// broker confirmed it. settle runs on the publisher's goroutines and must not block.
+// broker confirmed it. writing, which may be nil, learns each time that the message is handed to the connection. Both
+// run on the publisher's goroutines and must not block.
 type publication struct {
 	exchange  exchange
 	key       string
 	mandatory bool
 	message   amqp091.Publishing
 	uniqueID  string
+	writing   func()
 	settle    func(err error)
 
 	state    atomic.Int32

@@ -36,7 +36,10 @@ func callWaitsForBroker(t *testing.T, b *bus) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*moment)
 	defer cancel()
 	_, err := d.Call(ctx, b.topic, request("call"), transport.SendOptions{Retry: transport.RetryForever})
-	mustMatch(t, "call", err, context.DeadlineExceeded)
+	mustMatch(t, "call", err, context.DeadlineExceeded, transport.ErrNotConnected)
+	if timeout := timedOut(t, err, transport.ReasonNotSent); timeout.Sent != 0 {
+		t.Errorf("time line %+v, want nothing sent", timeout.Timeline)
+	}
 	if ctx.Err() == nil {
 		t.Errorf("call: error %v before its deadline", err)
 	}

@@ -31,7 +31,8 @@ func (d *absent) Cast(ctx context.Context, _ target.Target, _ *transport.Request
 func (d *absent) Call(
 	ctx context.Context, to target.Target, req *transport.Request, opts transport.SendOptions,
 ) (*transport.Reply, error) {
-	return nil, d.Cast(ctx, to, req, opts)
+	call := new(transport.Calls).New(opts)
+	return nil, call.Unsent(ctx, d.Cast(ctx, to, req, opts))
 }
 
 func (d *absent) Close(context.Context) error {

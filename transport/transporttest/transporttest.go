@@ -51,6 +51,7 @@ func Run(t *testing.T, newDriver func(tb testing.TB) transport.Driver, features 
 	}{
 		{"calls", callTests, true},
 		{"time", timeTests, true},
+		{"timeouts", timeoutTests, true},
 		{"addresses", addressTests, true},
 		{"payloads", payloadTests, true},
 		{"kinds of messages", kindTests, true},
