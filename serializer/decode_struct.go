@@ -8,8 +8,8 @@ import (
 
 // structPlan is how the members of an object find the fields of a struct.
 type structPlan struct {
+	fieldIndex
 	fields []fieldDecoder
-	byName map[string]int
 }
 
 type fieldDecoder struct {
@@ -18,10 +18,10 @@ type fieldDecoder struct {
 }
 
 func newStructDecoder(t reflect.Type) decodeFunc {
-	p := &structPlan{byName: map[string]int{}}
-	for i, f := range fieldsOf(t) {
+	fields := fieldsOf(t)
+	p := &structPlan{fieldIndex: newFieldIndex(fields)}
+	for _, f := range fields {
 		p.fields = append(p.fields, fieldDecoder{field: f, value: decoderOf(f.typ)})
-		p.byName[f.name] = i
 	}
 	return p.decode
 }
@@ -30,11 +30,7 @@ func (p *structPlan) decode(d *decoder, v reflect.Value) error {
 	if err := d.enter(anObject); err != nil {
 		return err
 	}
-	var few [2]uint64
-	filled := bitset(few[:])
-	if len(p.fields) > 64*len(few) {
-		filled = make(bitset, (len(p.fields)+63)/64)
-	}
+	filled := newBitset(len(p.fields))
 	next := 0
 	for first := true; ; first = false {
 		key, more, err := d.key(first)
@@ -55,21 +51,50 @@ func (p *structPlan) decode(d *decoder, v reflect.Value) error {
 	}
 }
 
+// fieldIndex finds fields by name.
+type fieldIndex struct {
+	names  []string
+	byName map[string]int
+}
+
+func newFieldIndex(fields []field) fieldIndex {
+	index := fieldIndex{byName: map[string]int{}}
+	for i := range fields {
+		index.names = append(index.names, fields[i].name)
+		index.byName[fields[i].name] = i
+	}
+	return index
+}
+
 // lookup finds the field of a key. Members mostly come in the order of the fields: next is tried first.
-func (p *structPlan) lookup(key []byte, next int) (int, bool) {
-	if next < len(p.fields) && p.fields[next].name == string(key) {
+func (x *fieldIndex) lookup(key []byte, next int) (int, bool) {
+	if next < len(x.names) && x.names[next] == string(key) {
 		return next, true
 	}
-	i, ok := p.byName[string(key)]
+	i, ok := x.byName[string(key)]
 	return i, ok
 }
 
 // bitset is a set of small numbers.
-type bitset []uint64
+type bitset struct {
+	few  [2]uint64
+	many []uint64 // instead of few where these would not do
+}
+
+func newBitset(n int) (b bitset) {
+	if n > 64*len(b.few) {
+		b.many = make([]uint64, (n+63)/64)
+	}
+	return b
+}
 
 // add reports whether i was in the set before.
-func (b bitset) add(i int) bool {
-	word, bit := &b[i/64], uint64(1)<<(i%64)
+func (b *bitset) add(i int) bool {
+	words := b.few[:]
+	if b.many != nil {
+		words = b.many
+	}
+	word, bit := &words[i/64], uint64(1)<<(i%64)
 	known := *word&bit != 0
 	*word |= bit
 	return known
@@ -122,6 +147,10 @@ func (f *fieldDecoder) decodeQuoted(d *decoder, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
+	return f.decodeText(text, v)
+}
+
+func (f *fieldDecoder) decodeText(text []byte, v reflect.Value) error {
 	inner := &decoder{Scanner: pyjson.NewScanner(text, 0)}
 	if err := f.value.fn()(inner, v); err != nil {
 		return err

@@ -215,6 +215,10 @@ func decodeTime(d *decoder, v reflect.Value) error {
 	if err != nil {
 		return err
 	}
+	return setTime(v, text)
+}
+
+func setTime(v reflect.Value, text string) error {
 	t, err := parseTime(text)
 	if err != nil || t.Year() < 1 { // the others are those that can be written
 		return decodeError("want a time, got " + strconv.QuoteToASCII(clip(text)))

@@ -72,6 +72,3 @@ func (jsonSerializer) EachMember(object []byte, f func(name, value []byte) error
 		}
 	}
 }
-
-// Msgpack tmp
-var Msgpack Serializer = JSON
