@@ -231,3 +231,35 @@ func TestIdleWorkerEndsInOrderAndTakesItsFanoutQueueAlong(t *testing.T) {
 		}
 	})
 }
+
+// TestKilledWorkerLosesWhatItHadBegunAlone is what "at most once" means: a request that was acknowledged is not run
+// again, its caller times out, and the others are.
+func TestKilledWorkerLosesWhatItHadBegunAlone(t *testing.T) {
+	t.Parallel()
+	const selections = 6
+	r := newReplay(t, novaBus(t))
+	first, tap := startBusyWorker(t, r, selections)
+	first.signal(t, syscall.SIGKILL)
+	first.status(t)
+	ran := begun(tap)
+	if ran == 0 || ran == selections {
+		t.Fatalf("the worker had begun %d of %d", ran, selections)
+	}
+	startWorker(t, r.url, "--control-exchange", r.exchange, "--topic", r.topic, "--host", "second", "--hosts", hugeHosts(t, "second"))
+	from, answered := map[string]int{}, map[string]bool{}
+	for from["second"] < selections-ran { // the first one may have answered some of what it had begun
+		worker, id := answeredBy(t, receive(t, r.replies))
+		if answered[id] {
+			t.Errorf("%s is answered again, by the %s worker", id, worker)
+		}
+		answered[id] = true
+		from[worker]++
+	}
+	if from["first"] > ran {
+		t.Errorf("the killed worker answered %d, and had begun %d", from["first"], ran)
+	}
+	receiveNothing(t, r.replies)
+	if n := r.left(t); n != 0 {
+		t.Errorf("%d messages are left on the queue", n)
+	}
+}
