@@ -69,10 +69,6 @@ var ServerDifferences = map[string]ServerDifference{
 		Reason: "a gzip file is read as well as the zlib stream that kombu calls gzip",
 		Reply:  echoed(map[string]any{"a": json.Number("1")}),
 	},
-	"lzma_hdr": {
-		Reason:  "goslo reads no xz: a message that is compressed with it is rejected",
-		Rejects: true,
-	},
 	"type_tag_noenvelope": {
 		Reason:   "goslo leaves `__type__` objects as they are, as 14.0 does; releases from 16.1 on turn them into Python values in bare messages",
 		Releases: []string{Oslo16, Oslo18},

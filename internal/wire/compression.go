@@ -27,6 +27,8 @@ func Decompress(algorithm string, body []byte) ([]byte, error) {
 		}
 	case "application/x-bz2":
 		text = bzip2.NewReader(bytes.NewReader(body))
+	case "application/x-lzma":
+		text, err = newXZReader(body)
 	default:
 		return body, nil
 	}

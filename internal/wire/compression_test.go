@@ -9,16 +9,25 @@ import (
 	"io"
 	"testing"
 
+	"github.com/ulikunitz/xz"
+
 	"github.com/goslo/goslo/internal/wire"
 )
 
 const (
 	gzipName  = "application/x-gzip"
 	bzip2Name = "application/x-bz2"
+	xzName    = "application/x-lzma"
 )
 
 // bzip2Hello is "hello hello hello" as Python's bz2 packs it.
 const bzip2Hello = "QlpoOTFBWSZTWZ5iW/4AAAKRAEAAAkSgACEUYGaCke8jRwu5IpwoSE8xLf8A"
+
+// The same as Python's lzma packs it, and nothing.
+const (
+	xzHello   = "/Td6WFoAAATm1rRGAgAhARYAAAB0L+Wj4AAQAAtdADQZSe6N6U9+FeAAAABLiObaRIAHdgABJxG8J/OQH7bzfQEAAAAABFla"
+	xzNothing = "/Td6WFoAAATm1rRGAAAAABzfRCEftvN9AQAAAAAEWVo="
+)
 
 func packed(tb testing.TB, newWriter func(io.Writer) io.WriteCloser, text []byte) []byte {
 	tb.Helper()
@@ -31,6 +40,17 @@ func packed(tb testing.TB, newWriter func(io.Writer) io.WriteCloser, text []byte
 		tb.Fatal(err)
 	}
 	return b.Bytes()
+}
+
+func xzWriter(tb testing.TB) func(w io.Writer) io.WriteCloser {
+	tb.Helper()
+	return func(w io.Writer) io.WriteCloser {
+		z, err := xz.NewWriter(w)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return z
+	}
 }
 
 func zlibWriter(w io.Writer) io.WriteCloser { return zlib.NewWriter(w) }
@@ -47,6 +67,10 @@ func TestDecompressReadsWhatKombuWritesAndGzip(t *testing.T) {
 		{"zlib", gzipName, packed(t, zlibWriter, text)},
 		{"gzip", gzipName, packed(t, gzipWriter, text)},
 		{"bzip2", bzip2Name, bzip2},
+		{"xz", xzName, unpack64(t, xzHello)},
+		{"xz of Go", xzName, packed(t, xzWriter(t), text)},
+		{"xz with a dictionary of 4 GiB", xzName, withDictionary(t, 40)},
+		{"xz with a dictionary of 4 KiB", xzName, withDictionary(t, 0)},
 		{"none", "", text},
 		{"unknown", "application/x-foo", text},
 	}
@@ -58,12 +82,28 @@ func TestDecompressReadsWhatKombuWritesAndGzip(t *testing.T) {
 	if got, err := wire.Decompress(gzipName, packed(t, zlibWriter, nil)); err != nil || len(got) != 0 {
 		t.Errorf("nothing, packed: %q, %v", got, err)
 	}
+	if got, err := wire.Decompress(xzName, unpack64(t, xzNothing)); !errors.Is(err, wire.ErrMalformed) {
+		t.Errorf("an .xz file without a block: %q, %v, want ErrMalformed: no message is empty", got, err)
+	}
+}
+
+// withDictionary is xzHello with another size of the dictionary in its header, in code of the format.
+func withDictionary(tb testing.TB, code byte) []byte {
+	tb.Helper()
+	xz := unpack64(tb, xzHello)
+	xz[16] = code
+	return xz
 }
 
 func TestDecompressRefusesWhatIsBroken(t *testing.T) {
 	t.Parallel()
 	zlibText, gzipText := packed(t, zlibWriter, []byte("hello hello hello")), packed(t, gzipWriter, []byte("hello hello hello"))
-	bzip2 := unpack64(t, bzip2Hello)
+	bzip2, xz := unpack64(t, bzip2Hello), unpack64(t, xzHello)
+	with := func(body []byte, at int, b byte) []byte {
+		body = bytes.Clone(body)
+		body[at] = b
+		return body
+	}
 	tests := []struct {
 		name, algorithm string
 		body            []byte
@@ -79,6 +119,19 @@ func TestDecompressRefusesWhatIsBroken(t *testing.T) {
 		{"bzip2 empty", bzip2Name, nil},
 		{"no bzip2", bzip2Name, []byte("hello")},
 		{"bzip2 cut", bzip2Name, bzip2[:len(bzip2)/2]},
+		{"xz empty", xzName, nil},
+		{"no xz", xzName, []byte("hello hello hello hello")},
+		{"xz cut in its head", xzName, xz[:13]},
+		{"xz cut in the head of its block", xzName, xz[:20]},
+		{"xz cut behind the head of its block", xzName, xz[:24]},
+		{"xz cut", xzName, xz[:30]},
+		{"xz with two filters", xzName, with(xz, 13, 1)},
+		{"xz with an unknown filter", xzName, with(xz, 14, 3)},
+		{"xz with a long property", xzName, with(xz, 15, 2)},
+		{"xz with an impossible dictionary", xzName, with(xz, 16, 41)},
+		{"xz with sizes that do not end", xzName, append(with(xz, 13, 0xc0)[:14], bytes.Repeat([]byte{0xff}, 40)...)},
+		{"xz with a block header that is longer than all", xzName, with(xz, 12, 255)},
+		{"xz with an unknown chunk", xzName, with(xz, 24, 3)},
 	}
 	for _, test := range tests {
 		if got, err := wire.Decompress(test.algorithm, test.body); !errors.Is(err, wire.ErrMalformed) {
@@ -104,6 +157,10 @@ func TestDecompressStopsAtTheLimit(t *testing.T) {
 		t.Errorf("%d bytes, %v, want the limit", len(got), err)
 	}
 	bomb := packed(t, fast, make([]byte, wire.MaxSize+1))
+	xzBomb := packed(t, xzWriter(t), make([]byte, wire.MaxSize+1))
+	if got, err := wire.Decompress(xzName, xzBomb); !errors.Is(err, wire.ErrTooLarge) || got != nil {
+		t.Errorf("a bomb of %d bytes gives %d, %v, want ErrTooLarge", len(xzBomb), len(got), err)
+	}
 	if got, err := wire.Decompress(gzipName, bomb); !errors.Is(err, wire.ErrTooLarge) || got != nil {
 		t.Errorf("a bomb of %d bytes gives %d, %v, want ErrTooLarge", len(bomb), len(got), err)
 	}
