@@ -1,7 +1,8 @@
 // Package serializer turns Go values into the bytes of a message and back.
 //
 // A [Serializer] does both. [JSON] is the one that Python's oslo.messaging understands; what it writes for a
-// value is what oslo.serialization would write for the corresponding Python value, byte for byte.
+// value is what oslo.serialization would write for the corresponding Python value, byte for byte. [Msgpack] is
+// for topics that goslo serves alone.
 //
 // # From Go to JSON
 //
@@ -53,6 +54,36 @@
 // [Object] is what oslo.versionedobjects makes of nova's, neutron's and cinder's objects, of any class and with
 // any prefix of its keys. It keeps what it does not know, so that a service may pass on what newer ones sent.
 // [ObjectType] is the typed form: it checks name and version and reads the fields into a struct.
+//
+// # Msgpack
+//
+// One type serves both codecs: msgpack has the same objects, from the same fields and tags, with keys that are
+// strings, and is as strict. What differs, because msgpack says more than JSON and less:
+//
+//	Go                                msgpack
+//	integers                          integer; *big.Int and json.Number too, an error beyond 64 bits
+//	float32, float64                  float of the same size: 1.0 stays a float, 0.1 of 32 bits does not grow digits
+//	[]byte, [N]byte                   binary data, any bytes
+//	time.Time                         extension 1, a datetime with microseconds, always in UTC
+//	[Date]                            extension 7
+//	[UUID]                            extension 0
+//	[Count]                           extension 2
+//	[Set], [FrozenSet]                extensions 4 and 5
+//	netip.Addr                        extension 3 for IPv4; IPv6 is text, for which the extension has no room
+//	[Extension]                       the extension value that it says
+//	json.RawMessage, json.Marshaler   what their JSON means
+//	methods of vmihailenco/msgpack    what they write, checked; they go before those for JSON
+//
+// The extensions are those of Python's oslo.serialization (msgpackutils.py), which reads and writes all of
+// this. Into an interface come nil, bool, int64 or, beyond it, uint64, float64, string, []byte, []any,
+// map[string]any and the types of the table: not json.Number, since msgpack tells integers from floats.
+// Extension 6 and msgpack's own timestamp are read as time.Time and never written; unknown ones are kept as
+// [Extension]. A datetime without a zone is in UTC; a zone is looked up by its name.
+//
+// A string, or a type with UnmarshalText, takes a date, a time, a UUID and an address as the text that they
+// are in JSON, and binary data that is UTF-8. A list takes a set, an array of bytes takes binary data, text or
+// numbers. A json.Number has the digits that Python sees. Keys that are integers or booleans are read as their
+// text, and of a repeated one the last counts. A string that is not UTF-8 is refused wherever it stands.
 //
 // # Limits
 //

@@ -84,10 +84,11 @@ func newKindEncoder(t reflect.Type) appendFunc {
 	}
 }
 
-// isBytes tells whether the elements are plain bytes, that is whether together they are text.
+// isBytes tells whether the elements are plain bytes, that is whether together they are text. A [Set] of
+// them is none.
 func isBytes(t reflect.Type) bool {
 	e := t.Elem()
-	return e.Kind() == reflect.Uint8 && !hasMethodsOf(e, marshalerType) && !hasMethodsOf(e, textMarshalerType)
+	return !t.Implements(setType) && e.Kind() == reflect.Uint8 && !hasMethodsOf(e, marshalerType) && !hasMethodsOf(e, textMarshalerType)
 }
 
 func encodeBool(dst []byte, v reflect.Value, _ level) ([]byte, error) {

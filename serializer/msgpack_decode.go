@@ -252,7 +252,7 @@ func (u *unpacker) json() ([]byte, error) {
 	}
 	text, err := JSON.Append(nil, v)
 	if err != nil {
-		return nil, decodeFailure(err)
+		return nil, decodeError(err.Error()) // not wrapped: it matches ErrEncode
 	}
 	return text, nil
 }

@@ -237,7 +237,7 @@ func unpackBigInt(u *unpacker, v reflect.Value) error {
 		large, _ := number.Uint64()
 		n.SetUint64(large)
 	}
-	v.Set(reflect.ValueOf(n)) //nolint:govet // moved, not copied: n is not used again
+	v.Set(reflect.ValueOf(n)) // moved: n is not used again
 	return nil
 }
 
