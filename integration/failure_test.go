@@ -70,7 +70,11 @@ func remoteError(t *testing.T, err error) *messaging.RemoteError {
 
 func TestExceptionsOfAPythonServerMatchErrorsOfGo(t *testing.T) {
 	t.Parallel()
-	s := newService(t)
+	withEachPython(t, matchExceptions)
+}
+
+func matchExceptions(t *testing.T, py *python) {
+	s := newService(t, py)
 	client := s.client.Prepare(messaging.WithErrors(peerErrors()))
 	all := []error{errNotReady, errUnlisted, errValue, errLookup, messaging.ErrNoSuchMethod, messaging.ErrUnsupportedVersion}
 	for _, c := range []struct {
@@ -134,11 +138,15 @@ func failingEndpoint() *messaging.Endpoint {
 
 func TestErrorsOfAGoServerArriveAsPythonExceptions(t *testing.T) {
 	t.Parallel()
+	withEachPython(t, raiseErrors)
+}
+
+func raiseErrors(t *testing.T, py *python) {
 	b := newBus(t)
 	server := join(t, b.url)
 	server.serveErrors(t, b.target("host1"), failingEndpoint())
 	server.serveErrors(t, b.target("host2"), failingEndpoint(), messaging.WithTracebacks())
-	client := startPeer(t, "peer_client.py", "--url", b.url, "--allow", "peer_errors")
+	client := startPeer(t, py, "peer_client.py", "--url", b.url, "--allow", "peer_errors")
 	fail := func(t *testing.T, host, kind string) *exception {
 		t.Helper()
 		args := fmt.Sprintf(`{"kind": %q}`, kind)
@@ -190,8 +198,12 @@ func TestErrorsOfAGoServerArriveAsPythonExceptions(t *testing.T) {
 // server, and by both.
 func TestExceptionsThatArePassedOnKeepTheirClass(t *testing.T) {
 	t.Parallel()
-	s := newService(t)
-	startPeer(t, "peer_relay.py", "--url", s.url, "--allow", "peer_errors",
+	withEachPython(t, passOn)
+}
+
+func passOn(t *testing.T, py *python) {
+	s := newService(t, py)
+	startPeer(t, py, "peer_relay.py", "--url", s.url, "--allow", "peer_errors",
 		"--exchange", s.exchange, "--topic", s.topic, "--server", "first")
 	relay := messaging.NewEndpoint()
 	type relayArgs struct {

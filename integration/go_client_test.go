@@ -24,24 +24,26 @@ import (
 // service is a Python process with the servers host1 and host2, and the Go client that calls them.
 type service struct {
 	*bus
+	py     *python
 	server *peer
 	party  *party
 	client *messaging.Client
 }
 
-func newService(t *testing.T) *service {
+func newService(t *testing.T, py *python) *service {
 	t.Helper()
 	b := newBus(t)
-	s := &service{bus: b, server: startServers(t, b), party: join(t, b.url)}
+	s := &service{bus: b, py: py, server: startServers(t, py, b), party: join(t, b.url)}
 	s.client = s.party.client(t, b, messaging.WithTimeout(patience))
 	return s
 }
 
 // startServers starts the servers host1 and host2 of the topic in one Python process.
-func startServers(t *testing.T, b *bus) *peer {
+func startServers(t *testing.T, py *python, b *bus, more ...string) *peer {
 	t.Helper()
-	return startPeer(t, "peer_server.py", "--url", b.url, "--exchange", b.exchange, "--topic", b.topic,
-		"--server", "host1", "--server", "host2")
+	return startPeer(t, py, "peer_server.py", append([]string{
+		"--url", b.url, "--exchange", b.exchange, "--topic", b.topic, "--server", "host1", "--server", "host2",
+	}, more...)...)
 }
 
 type args map[string]any
@@ -87,7 +89,20 @@ func callFailing(t *testing.T, c *messaging.Client, method string, a args) *mess
 	return remote
 }
 
-const dispatcherModule = "oslo_messaging.rpc.dispatcher"
+// wantSilence evaluates code whose value Python cannot send: the call times out, and the next one is served.
+func (s *service) wantSilence(t *testing.T, code args) {
+	t.Helper()
+	err := s.client.Prepare(messaging.WithTimeout(1500*time.Millisecond)).Call(t.Context(), "constant", code, nil)
+	if !errors.Is(err, messaging.ErrTimeout) {
+		t.Errorf("Call = %v, want ErrTimeout", err)
+	}
+	want(t, s.client, "echo", nil, map[string]any{})
+}
+
+const (
+	dispatcherModule = "oslo_messaging.rpc.dispatcher"
+	pingMethod       = "oslo_rpc_server_ping"
+)
 
 // goClientTests each run against the two Python servers of one service, one after the other.
 var goClientTests = []struct {
@@ -129,6 +144,89 @@ var goClientTests = []struct {
 	}},
 	{"an integer of 71 bits arrives", func(t *testing.T, s *service) {
 		s.describe(t, new(big.Int).Lsh(big.NewInt(1), 70), "int", "1180591620717411303424")
+	}},
+	{"integers at the limits of 64 bits arrive", func(t *testing.T, s *service) {
+		s.describe(t, []any{int64(math.MaxInt64), int64(math.MinInt64), uint64(math.MaxUint64), int64(1<<53 + 1)}, "list",
+			"[9223372036854775807, -9223372036854775808, 18446744073709551615, 9007199254740993]")
+	}},
+	{"integers at the limits of 64 bits come back", func(t *testing.T, s *service) {
+		want(t, s.client, "constant", args{"code": "2**63 - 1"}, int64(math.MaxInt64))
+		want(t, s.client, "constant", args{"code": "-2**63"}, int64(math.MinInt64))
+		want(t, s.client, "constant", args{"code": "2**64 - 1"}, uint64(math.MaxUint64))
+		want(t, s.client, "constant", args{"code": "2**64"}, new(big.Int).Lsh(big.NewInt(1), 64))
+		want(t, s.client, "constant", args{"code": "2**53 + 1"}, int64(1<<53+1))
+	}},
+	{"a result that its Go type has no room for is an error", func(t *testing.T, s *service) {
+		if got, err := messaging.Call[int64](t.Context(), s.client, "constant", args{"code": "2**63"}); err == nil {
+			t.Errorf("Call = %d, want an error", got)
+		}
+		if got, err := messaging.Call[uint8](t.Context(), s.client, "constant", args{"code": "256"}); err == nil {
+			t.Errorf("Call = %d, want an error", got)
+		}
+	}},
+	{"an integer of a thousand digits arrives and comes back", func(t *testing.T, s *service) {
+		digits := strings.Repeat("9876543210", 100)
+		n, _ := new(big.Int).SetString("-"+digits, 10)
+		s.describe(t, n, "int", "-"+digits)
+		want(t, s.client, "echo", args{"v": n}, map[string]*big.Int{"v": n})
+	}},
+	{"results that count as false are not nil", func(t *testing.T, s *service) {
+		want(t, s.client, "constant", args{"code": "['', [], {}, 0, 0.0, False, None]"},
+			[]any{"", []any{}, map[string]any{}, json.Number("0"), json.Number("0.0"), false, nil})
+		for code, result := range map[string]any{"''": "", "[]": []any{}, "{}": map[string]any{}, "0": json.Number("0"), "False": false} {
+			want(t, s.client, "constant", args{"code": code}, result)
+		}
+	}},
+	{"tuples and ranges come back as lists", func(t *testing.T, s *service) {
+		want(t, s.client, "constant", args{"code": "[(1, (2, 3)), {3}, range(2), ()]"}, [][]any{
+			{json.Number("1"), []any{json.Number("2"), json.Number("3")}},
+			{json.Number("3")},
+			{json.Number("0"), json.Number("1")},
+			{},
+		})
+	}},
+	{"keys that are no text come back as text", func(t *testing.T, s *service) {
+		want(t, s.client, "constant", args{"code": "{1: 'a', None: 'b', 2.5: 'c', '': 'd'}"},
+			map[string]string{"1": "a", "null": "b", "2.5": "c", "": "d"})
+	}},
+	{"bytes and UUIDs come back as text", func(t *testing.T, s *service) {
+		want(t, s.client, "constant", args{"code": "['ß'.encode(), __import__('uuid').UUID(int=1)]"},
+			[]string{"ß", "00000000-0000-0000-0000-000000000001"})
+	}},
+	{"a date comes back as text where Python can send it", func(t *testing.T, s *service) {
+		code := args{"code": "__import__('datetime').date(2024, 2, 29)"}
+		if s.py.version != "14.0" {
+			want(t, s.client, "constant", code, "2024-02-29")
+			return
+		}
+		s.wantSilence(t, code)
+	}},
+	// Python's server logs the error and answers nothing.
+	{"a result that Python cannot send is a timeout", func(t *testing.T, s *service) {
+		s.wantSilence(t, args{"code": "1j"})
+	}},
+	{"a lone surrogate does no harm", func(t *testing.T, s *service) {
+		want(t, s.client, "constant", args{"code": `"a\ud800b"`}, "a\uFFFDb")
+	}},
+	{"argument names that are no identifiers survive", func(t *testing.T, s *service) {
+		names := map[string]int{"": 1, "a b": 2, "1": 3, "a.b": 4, "ß": 5}
+		sent := args{}
+		for name, n := range names {
+			sent[name] = n
+		}
+		want(t, s.client, "echo", sent, names)
+	}},
+	{"ninety levels of nesting survive", func(t *testing.T, s *service) {
+		var nested any = []any{}
+		for range 89 {
+			nested = []any{nested}
+		}
+		text := strings.Repeat("[", 90) + strings.Repeat("]", 90)
+		s.describe(t, nested, "list", text)
+		got, err := messaging.Call[any](t.Context(), s.client, "constant", args{"code": text})
+		if err != nil || fmt.Sprint(got) != text {
+			t.Errorf("Call = %v, %v, want %s", got, err, text)
+		}
 	}},
 	{"an integer of 71 bits comes back", func(t *testing.T, s *service) {
 		want(t, s.client, "constant", args{"code": "-2**70"}, new(big.Int).Neg(new(big.Int).Lsh(big.NewInt(1), 70)))
@@ -199,6 +297,24 @@ var goClientTests = []struct {
 		}
 		receiveNothing(t, s.server.notes)
 	}},
+	{"a cast that fails stops nothing", func(t *testing.T, s *service) {
+		for _, method := range []string{"no_such", "_echo", "required", "fail"} {
+			if err := s.client.Cast(patient(t), method, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := s.client.Prepare(messaging.ToVersion("9.0")).Cast(patient(t), "note", nil); err != nil {
+			t.Fatal(err)
+		}
+		want(t, s.client, "echo", nil, map[string]any{})
+		receiveNothing(t, s.server.notes)
+	}},
+	{"a fanout of another version runs nothing", func(t *testing.T, s *service) {
+		if err := s.client.Prepare(messaging.ToVersion("1.4")).Fanout(patient(t), "note", nil); err != nil {
+			t.Fatal(err)
+		}
+		receiveNothing(t, s.server.notes)
+	}},
 	{"a fanout runs the method on every server", func(t *testing.T, s *service) {
 		if err := s.client.Fanout(patient(t), "note", nil); err != nil {
 			t.Fatal(err)
@@ -248,6 +364,42 @@ var goClientTests = []struct {
 	{"a chained failure is its outer one", func(t *testing.T, s *service) {
 		wantRemote(t, s.client, "fail", args{"kind": "chained"}, "builtins", "RuntimeError", "outer")
 	}},
+	{"a KeyError has the text that Python gives it", func(t *testing.T, s *service) {
+		wantRemote(t, s.client, "fail", args{"kind": "key"}, "builtins", "KeyError", "'k'")
+	}},
+	{"a failure keeps all its arguments", func(t *testing.T, s *service) {
+		e := callFailing(t, s.client, "fail", args{"kind": "several"})
+		want := []any{"a", json.Number("2"), nil, []any{json.Number("1.0")}}
+		if diff := cmp.Diff(want, e.Args); e.Class != "ValueError" || diff != "" {
+			t.Errorf("class %s, args (-want +got):\n%s", e.Class, diff)
+		}
+	}},
+	{"a failure's text keeps its lines", func(t *testing.T, s *service) {
+		wantRemote(t, s.client, "fail", args{"kind": "lines"}, "builtins", "ValueError", "first\nsecond: ß\n")
+	}},
+	{"a failure without a text has none", func(t *testing.T, s *service) {
+		wantRemote(t, s.client, "fail", args{"kind": "empty"}, "builtins", "ValueError", "")
+	}},
+	{"a failure that a server passed on has its own name", func(t *testing.T, s *service) {
+		wantRemote(t, s.client, "fail", args{"kind": "passed on"}, "peer_errors", "QuotaExceeded", "no cores left")
+	}},
+	{"a plain exception is an Exception", func(t *testing.T, s *service) {
+		wantRemote(t, s.client, "fail", args{"kind": "plain"}, "builtins", "Exception", "plain")
+	}},
+	{"200 failures at once each get their own", func(t *testing.T, s *service) {
+		var calls sync.WaitGroup
+		for n := range 200 {
+			calls.Go(func() {
+				var remote *messaging.RemoteError
+				method := fmt.Sprintf("no_such_%d", n)
+				err := s.client.Call(t.Context(), method, nil, nil)
+				if !errors.As(err, &remote) || remote.Message != "Endpoint does not support RPC method "+method {
+					t.Errorf("call %s = %v, want NoSuchMethod", method, err)
+				}
+			})
+		}
+		calls.Wait()
+	}},
 	{"an unknown method is NoSuchMethod", func(t *testing.T, s *service) {
 		wantRemote(t, s.client, "no_such", nil, dispatcherModule, "NoSuchMethod", "Endpoint does not support RPC method no_such")
 	}},
@@ -260,6 +412,22 @@ var goClientTests = []struct {
 	{"a higher minor version is unsupported", func(t *testing.T, s *service) {
 		wantRemote(t, s.client.Prepare(messaging.ToVersion("1.4")), "who", nil, dispatcherModule, "UnsupportedVersion",
 			"Endpoint does not support RPC version 1.4. Attempted method: who")
+	}},
+	{"another major version is unsupported", func(t *testing.T, s *service) {
+		wantRemote(t, s.client.Prepare(messaging.ToVersion("2.0")), "who", nil, dispatcherModule, "UnsupportedVersion",
+			"Endpoint does not support RPC version 2.0. Attempted method: who")
+	}},
+	{"minor version 10 is higher than 3", func(t *testing.T, s *service) {
+		wantRemote(t, s.client.Prepare(messaging.ToVersion("1.10")), "who", nil, dispatcherModule, "UnsupportedVersion",
+			"Endpoint does not support RPC version 1.10. Attempted method: who")
+	}},
+	{"a legacy namespace is served", func(t *testing.T, s *service) {
+		c := s.client.Prepare(messaging.ToNamespace("old-compute"), messaging.ToVersion("2.0"))
+		want(t, c, "interface", nil, "compute 2.3")
+	}},
+	{"a method of another namespace is NoSuchMethod", func(t *testing.T, s *service) {
+		c := s.client.Prepare(messaging.ToNamespace("compute"), messaging.ToVersion("2.0"))
+		wantRemote(t, c, "who", nil, dispatcherModule, "NoSuchMethod", "Endpoint does not support RPC method who")
 	}},
 	{"a namespace with its version is served", func(t *testing.T, s *service) {
 		c := s.client.Prepare(messaging.ToNamespace("compute"), messaging.ToVersion("2.1"))
@@ -280,6 +448,11 @@ var goClientTests = []struct {
 			t.Errorf("Cast = %v, want a VersionCapError", err)
 		}
 		receiveNothing(t, s.server.notes)
+	}},
+	{"an argument that is missing is a TypeError", func(t *testing.T, s *service) {
+		if e := callFailing(t, s.client, "required", nil); e.Module != "builtins" || e.Class != "TypeError" {
+			t.Errorf("remote error %v, want a TypeError", e)
+		}
 	}},
 	{"an argument too many is a TypeError", func(t *testing.T, s *service) {
 		if e := callFailing(t, s.client, "required", args{"name": "x", "more": 1}); e.Class != "TypeError" {
@@ -317,6 +490,52 @@ var goClientTests = []struct {
 		if d := time.Since(begun); d < 3500*time.Millisecond || d > 6*time.Second {
 			t.Errorf("the call took %s, want 3.5 s", d)
 		}
+	}},
+	{"a monitored call that ends before the first heartbeat gets its result", func(t *testing.T, s *service) {
+		want(t, s.client.Prepare(messaging.WithCallMonitor(2*time.Second)), "echo", args{"v": "ß"}, map[string]string{"v": "ß"})
+	}},
+	{"ten slow calls at once are all kept alive", func(t *testing.T, s *service) {
+		c := s.client.Prepare(messaging.WithCallMonitor(2 * time.Second))
+		var calls sync.WaitGroup
+		for range 10 {
+			calls.Go(func() {
+				if _, err := messaging.Call[float64](t.Context(), c, "sleep", args{"seconds": 3.5}); err != nil {
+					t.Errorf("Call = %v, want a result", err)
+				}
+			})
+		}
+		calls.Wait()
+	}},
+	{"the monitor does not extend the timeout", func(t *testing.T, s *service) {
+		c := s.client.Prepare(messaging.WithCallMonitor(2*time.Second), messaging.WithTimeout(2500*time.Millisecond))
+		begun := time.Now()
+		if err := c.Call(t.Context(), "sleep", args{"seconds": 4}, nil); !errors.Is(err, messaging.ErrTimeout) {
+			t.Errorf("Call = %v, want ErrTimeout", err)
+		}
+		if d := time.Since(begun); d < 2400*time.Millisecond || d > 3900*time.Millisecond {
+			t.Errorf("Call ended after %s, want its timeout of 2.5 s", d)
+		}
+	}},
+	{"a server that dies trips the monitor", deadPythonServer},
+	{"a caller that dies holds up nobody", deadGoCaller},
+	{"slow calls do not hold up a quick one", func(t *testing.T, s *service) {
+		var slow sync.WaitGroup
+		for range 10 {
+			slow.Go(func() {
+				if err := s.client.Call(t.Context(), "work", args{"seconds": 3}, nil); err != nil {
+					t.Errorf("Call = %v, want a result", err)
+				}
+			})
+		}
+		for range 10 {
+			receive(t, s.server.notes)
+		}
+		begun := time.Now()
+		want(t, s.client, "echo", nil, map[string]any{})
+		if d := time.Since(begun); d > 2500*time.Millisecond {
+			t.Errorf("the quick call took %s, as long as a slow one", d)
+		}
+		slow.Wait()
 	}},
 	{"the monitor timeout is seen as client_timeout", func(t *testing.T, s *service) {
 		c := s.client.Prepare(messaging.WithCallMonitor(2 * time.Second))
@@ -391,6 +610,14 @@ var goClientTests = []struct {
 			t.Errorf("Call = %v, want an InvalidTargetError", err)
 		}
 	}},
+	{"ping is no method where it is not enabled", func(t *testing.T, s *service) {
+		wantRemote(t, s.client, pingMethod, nil, dispatcherModule, "NoSuchMethod", "Endpoint does not support RPC method "+pingMethod)
+	}},
+	{"ping is answered where it is enabled", func(t *testing.T, s *service) {
+		b := newBus(t)
+		startServers(t, s.py, b, "--ping")
+		want(t, s.party.client(t, b, messaging.WithTimeout(patience)), pingMethod, nil, "pong")
+	}},
 	{"fifty casts in a row all arrive", func(t *testing.T, s *service) {
 		c := s.client.Prepare(messaging.ToServer("host1"))
 		for n := range 50 {
@@ -408,10 +635,62 @@ var goClientTests = []struct {
 	}},
 }
 
+// deadPythonServer kills a server while it runs a monitored call.
+func deadPythonServer(t *testing.T, s *service) {
+	b := newBus(t)
+	server := startServers(t, s.py, b)
+	c := s.party.client(t, b, messaging.WithTimeout(2*patience), messaging.WithCallMonitor(2*time.Second))
+	ended := make(chan error, 1)
+	go func() { ended <- c.Call(t.Context(), "work", args{"seconds": 60}, nil) }()
+	receive(t, server.notes)
+	server.kill(t)
+	killed := time.Now()
+	if err := receive(t, ended); !errors.Is(err, messaging.ErrTimeout) {
+		t.Errorf("Call = %v, want ErrTimeout", err)
+	}
+	if d := time.Since(killed); d > 5*time.Second {
+		t.Errorf("Call ended %s after its server, want the monitor's 2 s", d)
+	}
+}
+
+// deadGoCaller cuts a client off for good while its calls run: what they return is for nobody.
+func deadGoCaller(t *testing.T, s *service) {
+	const calls = 10
+	g := newGate(t, s.url)
+	c := join(t, g.url).client(t, s.bus, messaging.WithTimeout(patience)).Prepare(messaging.ToServer("host1"))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var running sync.WaitGroup
+	for range calls {
+		running.Go(func() {
+			if err := c.Call(ctx, "work", args{"seconds": 1.5}, nil); !errors.Is(err, context.Canceled) {
+				t.Errorf("Call = %v, want Canceled", err)
+			}
+		})
+	}
+	for range calls {
+		receive(t, s.server.notes)
+	}
+	g.booting.Store(true)
+	g.cut()
+	cancel()
+	running.Wait()
+	next := s.client.Prepare(messaging.ToServer("host1"))
+	for _, wait := range []float64{0, 2} { // while the calls run, and after them
+		begun := time.Now()
+		want(t, next, "sleep", args{"seconds": wait}, wait)
+		if d := time.Since(begun).Seconds() - wait; d > 1.4 {
+			t.Errorf("the next call took %.1f s too long", d)
+		}
+	}
+}
+
 func TestGoClientIsServedByPython(t *testing.T) {
 	t.Parallel()
-	s := newService(t)
-	for _, tt := range goClientTests {
-		t.Run(tt.name, func(t *testing.T) { tt.run(t, s) })
-	}
+	withEachPython(t, func(t *testing.T, py *python) {
+		s := newService(t, py)
+		for _, tt := range goClientTests {
+			t.Run(tt.name, func(t *testing.T) { tt.run(t, s) })
+		}
+	})
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"reflect"
 	"testing"
 	"time"
@@ -29,10 +28,12 @@ type packerAnswer struct {
 	Same            bool
 }
 
-func newPacker(t *testing.T) *packer {
+func newPacker(t *testing.T, py *python) *packer {
 	t.Helper()
-	requirePython(t)
-	cmd := exec.CommandContext(t.Context(), python(), "testdata/peer_msgpack.py")
+	cmd, err := py.start(t.Context(), "peer_msgpack.py")
+	if err != nil {
+		t.Fatal(err)
+	}
 	cmd.Stderr = os.Stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -48,6 +49,7 @@ func newPacker(t *testing.T) *packer {
 	t.Cleanup(func() {
 		_ = stdin.Close()
 		_ = cmd.Wait()
+		cmd.end()
 	})
 	return &packer{json.NewEncoder(stdin), bufio.NewScanner(stdout)}
 }
@@ -83,7 +85,11 @@ func (p *packer) loads(t *testing.T, v any, expression string) {
 // recording is true, and read what Go writes for them.
 func TestMsgpackExtensionsTravelBothWays(t *testing.T) {
 	t.Parallel()
-	p := newPacker(t)
+	withEachPython(t, msgpackExtensionsTravelBothWays)
+}
+
+func msgpackExtensionsTravelBothWays(t *testing.T, py *python) {
+	p := newPacker(t, py)
 	file, err := os.ReadFile("../serializer/testdata/msgpack.json")
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +126,11 @@ func TestMsgpackExtensionsTravelBothWays(t *testing.T) {
 // TestMsgpackStructsReachPython sends Go types that no decoding gives.
 func TestMsgpackStructsReachPython(t *testing.T) {
 	t.Parallel()
-	p := newPacker(t)
+	withEachPython(t, msgpackStructsReachPython)
+}
+
+func msgpackStructsReachPython(t *testing.T, py *python) {
+	p := newPacker(t, py)
 	type server struct {
 		ID    serializer.UUID              `json:"id"`
 		Addr  *netip.Addr                  `json:"addr"`

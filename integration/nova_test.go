@@ -390,9 +390,13 @@ func TestRecordedCastsReachEverySchedulerByFanout(t *testing.T) {
 // arguments and context, and with nova.exception among the modules whose exceptions may be raised.
 func TestPythonClientCallsSchedulerAsNovaDoes(t *testing.T) {
 	t.Parallel()
+	withEachPython(t, callAsNova)
+}
+
+func callAsNova(t *testing.T, py *python) {
 	b := novaBus(t)
 	startScheduler(t, b, "host1")
-	client := startPeer(t, "peer_client.py", "--url", b.url, "--allow", "nova.exception")
+	client := startPeer(t, py, "peer_client.py", "--url", b.url, "--allow", "nova.exception")
 	for _, name := range recordedCalls {
 		t.Run(name, func(t *testing.T) {
 			f := readFrameFile(t, name+".json")

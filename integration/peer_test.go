@@ -5,51 +5,21 @@ package integration_test
 import (
 	"bufio"
 	"bytes"
-	"cmp"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
-	"os"
-	"os/exec"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 )
 
-// installLine gets the Python library where the tests' interpreter looks for it.
-const installLine = "sudo apt-get install -y --no-install-recommends python3-oslo.messaging"
-
-// python is the interpreter. Not the first one of PATH: that one seldom has Debian's packages.
-func python() string { return cmp.Or(os.Getenv("GOSLO_PYTHON"), "/usr/bin/python3") }
-
-var findLibrary = sync.OnceValue(func() error {
-	const script = `import importlib.util as u, sys; sys.exit(u.find_spec("oslo_messaging") is None)`
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	return exec.CommandContext(ctx, python(), "-c", script).Run()
-})
-
-// requirePython skips the test where there is no Python oslo.messaging, or fails it if GOSLO_REQUIRE_BROKER is 1.
-func requirePython(tb testing.TB) {
-	tb.Helper()
-	err := findLibrary()
-	if err == nil {
-		return
-	}
-	reason := fmt.Sprintf("%s has no oslo_messaging (%v); to install it: %s", python(), err, installLine)
-	if os.Getenv("GOSLO_REQUIRE_BROKER") == "1" {
-		tb.Fatal(reason)
-	}
-	tb.Skip(reason)
-}
-
 // peer is a Python process that speaks lines of JSON.
 type peer struct {
+	run   *run
 	stdin io.WriteCloser
 	notes chan note
-	ready chan struct{} // closed by the line READY
+	ready chan string   // gets the version of oslo.messaging, with the line READY
 	ended chan struct{} // closed when the process is gone
 
 	mu      sync.Mutex // protects what follows
@@ -71,6 +41,7 @@ type command struct {
 	Target    pythonTarget `json:"target"`
 	Method    string       `json:"method"`
 	Args      string       `json:"args,omitempty"` // JSON as Python reads it, NaN and all
+	Code      string       `json:"code,omitempty"` // arguments as an expression in Python, in place of Args
 	Context   any          `json:"context,omitempty"`
 	Timeout   float64      `json:"timeout,omitempty"`
 	Monitor   int          `json:"monitor,omitempty"`
@@ -111,49 +82,54 @@ type exception struct {
 }
 
 // startPeer runs a script of testdata until the test ends, and returns when it says READY.
-func startPeer(tb testing.TB, script string, args ...string) *peer {
+func startPeer(tb testing.TB, py *python, script string, args ...string) *peer {
 	tb.Helper()
-	p := runPeer(tb, script, args...)
+	p := runPeer(tb, py, script, args...)
 	select {
-	case <-p.ready:
+	case version := <-p.ready:
+		if !strings.HasPrefix(version, py.version+".") {
+			tb.Fatalf("%s runs with oslo.messaging %s, want %s", script, version, py.version)
+		}
 	case <-p.ended:
 		tb.Fatalf("%s ended before it was ready", script)
-	case <-time.After(2 * patience):
+	case <-time.After(3 * patience):
 		tb.Fatalf("%s is not ready", script)
 	}
 	return p
 }
 
 // runPeer is startPeer without the wait.
-func runPeer(tb testing.TB, script string, args ...string) *peer {
+func runPeer(tb testing.TB, py *python, script string, args ...string) *peer {
 	tb.Helper()
-	requirePython(tb)
 	ctx, cancel := context.WithCancel(context.Background()) // kills it; not the test's own, which ends before Cleanup
-	cmd := exec.CommandContext(ctx, python(), append([]string{script}, args...)...)
-	cmd.Dir = "testdata"
-	cmd.Env = append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1")
-	cmd.WaitDelay = time.Second
+	run, err := py.start(ctx, append([]string{script}, args...)...)
+	if err != nil {
+		cancel()
+		tb.Fatal(err)
+	}
+	tb.Cleanup(run.end)
+	run.Cancel, run.WaitDelay = run.kill, 5*time.Second
 	var stderr lockedBuffer
-	cmd.Stderr = &stderr
-	stdin, err := cmd.StdinPipe()
+	run.Stderr = &stderr
+	stdin, err := run.StdinPipe()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	stdout, err := cmd.StdoutPipe()
+	stdout, err := run.StdoutPipe()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := run.Start(); err != nil {
 		tb.Fatalf("start %s: %v", script, err)
 	}
 	p := &peer{
-		stdin: stdin, notes: make(chan note, 1000), ready: make(chan struct{}), ended: make(chan struct{}),
+		run: run, stdin: stdin, notes: make(chan note, 1000), ready: make(chan string, 1), ended: make(chan struct{}),
 		waiting: make(map[int]chan outcome),
 	}
 	go func() { // ends with the process, which Cleanup waits for
 		defer close(p.ended)
 		p.read(stdout)
-		_ = cmd.Wait() // after cancel it is an error by nature, before that nobody waits for its status
+		_ = run.Wait() // after cancel it is an error by nature, before that nobody waits for its status
 	}()
 	tb.Cleanup(func() {
 		defer cancel()
@@ -180,8 +156,8 @@ func (p *peer) read(stdout io.Reader) {
 			return
 		}
 		line = bytes.TrimSpace(line)
-		if string(line) == "READY" {
-			close(p.ready)
+		if version, ok := bytes.CutPrefix(line, []byte("READY ")); ok {
+			p.ready <- string(version)
 			continue
 		}
 		var said struct {
@@ -203,6 +179,19 @@ func (p *peer) read(stdout io.Reader) {
 		if c != nil {
 			c <- said.outcome
 		}
+	}
+}
+
+// kill ends the process as a crash would, and returns when it is gone.
+func (p *peer) kill(tb testing.TB) {
+	tb.Helper()
+	if err := p.run.kill(); err != nil {
+		tb.Fatalf("kill the peer: %v", err)
+	}
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		tb.Fatal("the peer lives on after it was killed")
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"maps"
-	"os/exec"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -32,15 +31,18 @@ var (
 )
 
 // askContext lets Python make a dict of the fields of a RequestContext, and the fields of one of a dict.
-func askContext(t *testing.T, fields map[string]any, dict messaging.RequestContext) (gotDict messaging.RequestContext, gotFields map[string]any) {
+func askContext(t *testing.T, py *python, fields map[string]any, dict messaging.RequestContext) (gotDict messaging.RequestContext, gotFields map[string]any) {
 	t.Helper()
-	requirePython(t)
 	question, err := serializer.JSON.Append(nil, map[string]any{"fields": fields, "dict": dict})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var output, stderr bytes.Buffer
-	script := exec.CommandContext(patient(t), python(), "testdata/request_context.py")
+	script, err := py.start(patient(t), "request_context.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer script.end()
 	script.Stdin, script.Stdout, script.Stderr = bytes.NewReader(question), &output, &stderr
 	if err := script.Run(); err != nil {
 		t.Fatalf("oslo.context: %v\n%s", err, &stderr)
@@ -56,9 +58,14 @@ func askContext(t *testing.T, fields map[string]any, dict messaging.RequestConte
 }
 
 func TestRequestContextsOfPythonAreRead(t *testing.T) {
+	t.Parallel()
+	withEachPython(t, requestContextsOfPythonAreRead)
+}
+
+func requestContextsOfPythonAreRead(t *testing.T, py *python) {
 	fields := map[string]any{"read_only": true, "show_deleted": true, "resource_uuid": "r", "is_admin_project": false}
 	maps.Copy(fields, pythonFields)
-	rc, _ := askContext(t, fields, nil)
+	rc, _ := askContext(t, py, fields, nil)
 	got := messaging.Identity{
 		UserID: rc.UserID(), UserDomainID: rc.UserDomainID(), ProjectID: rc.ProjectID(), ProjectDomainID: rc.ProjectDomainID(),
 		DomainID: rc.DomainID(), SystemScope: rc.SystemScope(), Roles: rc.Roles(), IsAdmin: rc.IsAdmin(),
@@ -75,7 +82,12 @@ func TestRequestContextsOfPythonAreRead(t *testing.T) {
 }
 
 func TestIdentitiesAreReadByPython(t *testing.T) {
-	_, fields := askContext(t, nil, identity.RequestContext())
+	t.Parallel()
+	withEachPython(t, identitiesAreReadByPython)
+}
+
+func identitiesAreReadByPython(t *testing.T, py *python) {
+	_, fields := askContext(t, py, nil, identity.RequestContext())
 	for name, want := range pythonFields {
 		if diff := cmp.Diff(want, fields[name]); diff != "" {
 			t.Errorf("%s (-sent +python):\n%s", name, diff)
@@ -89,6 +101,11 @@ func TestIdentitiesAreReadByPython(t *testing.T) {
 // TestIdentitiesSendWhatPythonSends compares the maps. Beyond Python's there are the names that from_dict reads,
 // and the ids under the keys that nova and cinder read.
 func TestIdentitiesSendWhatPythonSends(t *testing.T) {
+	t.Parallel()
+	withEachPython(t, identitiesSendWhatPythonSends)
+}
+
+func identitiesSendWhatPythonSends(t *testing.T, py *python) {
 	for name, c := range map[string]struct {
 		identity messaging.Identity
 		fields   map[string]any
@@ -96,7 +113,7 @@ func TestIdentitiesSendWhatPythonSends(t *testing.T) {
 		"everything": {identity, pythonFields},
 		"nothing":    {messaging.Identity{RequestID: "req-2"}, map[string]any{"request_id": "req-2"}},
 	} {
-		want, _ := askContext(t, c.fields, nil)
+		want, _ := askContext(t, py, c.fields, nil)
 		var got messaging.RequestContext
 		text, err := json.Marshal(c.identity.RequestContext())
 		if err != nil {

@@ -15,7 +15,12 @@
 #   rabbitmq-server   the package, for a node of our own
 #
 #   GOSLO_BROKER   url, docker or native: this one and no other
+# The tests talk to two releases of oslo.messaging, Debian 12's and Debian 13's. The
+# one that GOSLO_PYTHON does not have comes from oslo-image.sh.
+#
 #   GOSLO_PYTHON   interpreter that has oslo.messaging (default /usr/bin/python3)
+#   GOSLO_OSLO_BOOKWORM, GOSLO_OSLO_TRIXIE
+#                  image or root folder with that release's, instead of a new one
 set -euo pipefail
 
 # A command that this script runs, such as make, may call it again.
@@ -67,8 +72,8 @@ fi
 if ! "${CC:-gcc}" -E -include stdlib.h -x c /dev/null >/dev/null 2>&1; then packages+=(gcc libc6-dev); fi
 
 python=${GOSLO_PYTHON:-/usr/bin/python3}
-has_oslo='import importlib.util as u, sys; sys.exit(u.find_spec("oslo_messaging") is None)'
-if ! "$python" -c "$has_oslo" 2>/dev/null; then packages+=(python3-oslo.messaging); fi
+oslo_version() { "$python" -c 'from importlib.metadata import version; print(version("oslo.messaging"))' 2>/dev/null; }
+if ! oslo_version >/dev/null; then packages+=(python3-oslo.messaging); fi
 
 if [ ${#packages[@]} -gt 0 ] && ! "$here/need.sh" "${packages[@]}"; then
 	say "the tests need: ${packages[*]}"
@@ -77,9 +82,27 @@ if [ ${#packages[@]} -gt 0 ] && ! "$here/need.sh" "${packages[@]}"; then
 		"export GOSLO_PYTHON=\$PWD/peer/bin/python"
 	exit 1
 fi
-"$python" -c "$has_oslo" || { say "$python has no oslo.messaging: unset GOSLO_PYTHON, or install it there"; exit 1; }
+version=$(oslo_version) || { say "$python has no oslo.messaging: unset GOSLO_PYTHON, or install it there"; exit 1; }
 
 set_ GOSLO_PYTHON "$python"
+
+# A machine that cannot have the other release skips its tests, and they say why. One
+# that could and did not get it fails them.
+for release in bookworm=14.0 trixie=16.1; do
+	suite=${release%=*} name=GOSLO_OSLO_${suite^^}
+	case $version in "${release#*=}".*) continue ;; esac
+	if [ -n "${!name:-}" ]; then continue; fi
+	status=0
+	peer=$("$here/oslo-image.sh" "$suite") || status=$?
+	case $status in
+	0) set_ "$name" "$peer" ;;
+	3)
+		say "tests with oslo.messaging ${release#*=} will be skipped: $peer"
+		set_ "${name}_MISSING" "$peer"
+		;;
+	*) say "no oslo.messaging ${release#*=}: its tests will fail" ;;
+	esac
+done
 set_ GOSLO_REQUIRE_BROKER 1
 set_ CGO_ENABLED 1
 

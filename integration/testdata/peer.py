@@ -1,8 +1,11 @@
 """What the server and the client peer share: the transport, and lines of JSON on standard output."""
 
 import argparse
+import importlib.metadata
 import json
 import logging
+import os
+import queue
 import sys
 import threading
 
@@ -10,6 +13,7 @@ import oslo_messaging
 from oslo_config import cfg
 
 _output = threading.Lock()
+_input = queue.SimpleQueue()
 
 
 def say(line):
@@ -30,17 +34,32 @@ def parser(description):
 
 
 def open_transport(args):
+    threading.Thread(target=read, daemon=True).start()
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING,
                         format='%(asctime)s %(levelname)s %(name)s %(message)s')
     conf = cfg.CONF  # the library registers its metrics options there and nowhere else
+    if args.ping:  # the option does not exist before the first server, which reads it at once
+        os.environ['OS_DEFAULT__RPC_PING_ENABLED'] = 'true'
     conf([])
     transport = oslo_messaging.get_rpc_transport(conf, url=args.url, allowed_remote_exmods=args.allow)
-    if args.ping:
-        conf.set_override('rpc_ping_enabled', True)
     return transport
+
+
+def read():
+    """Collects the input. Nobody is left to talk to at its end, so the process must not outlive that for long."""
+    for line in sys.stdin:
+        _input.put(line)
+    _input.put(None)
+    end = threading.Timer(30, os._exit, (1,))
+    end.daemon = True
+    end.start()
+
+
+def ready():
+    say('READY ' + importlib.metadata.version('oslo.messaging'))
 
 
 def commands():
     """Yields the commands on standard input, one JSON object a line, until it ends."""
-    for line in sys.stdin:
+    for line in iter(_input.get, None):
         yield json.loads(line)

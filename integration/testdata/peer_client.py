@@ -2,11 +2,12 @@
 
     peer_client.py --url URL
 
-prints READY, then answers every line of its input by one line with the same id. A command is an object:
+prints READY and the library's version, then answers every line of its input by one line with the same id. A command is an object:
 
-    op       call, cast, or calls (count of them at once, with the additional argument number)
+    op       call, cast, calls (count of them at once, with the additional argument number), or
+             casts (the same, one after the other)
     target   keyword arguments of oslo_messaging.Target
-    method, context, args (a string of JSON)
+    method, context, args (a string of JSON) or code (an expression in Python)
     timeout, monitor, mandatory   optional
 """
 
@@ -32,8 +33,14 @@ def make_client(transport, command):
 def run(transport, pool, command):
     client = make_client(transport, command)
     context, method, args = command.get('context') or {}, command['method'], json.loads(command.get('args') or '{}')
+    if command.get('code'):
+        args = eval(command['code'])  # the tests' own text
     if command['op'] == 'cast':
         client.cast(context, method, **args)
+        return None
+    if command['op'] == 'casts':
+        for n in range(command['count']):
+            client.cast(context, method, number=n, **args)
         return None
     if command['op'] == 'calls':
         calls = [pool.submit(client.call, context, method, number=n, **args) for n in range(command['count'])]
@@ -64,7 +71,7 @@ def main():
     transport = peer.open_transport(peer.parser(__doc__).parse_args())
     commands = concurrent.futures.ThreadPoolExecutor(max_workers=16)
     calls = concurrent.futures.ThreadPoolExecutor(max_workers=256)
-    peer.say('READY')
+    peer.ready()
     for command in peer.commands():
         commands.submit(answer, transport, calls, command)
     commands.shutdown()

@@ -11,3 +11,10 @@ class QuotaExceeded(Exception):
 
 class NotReady(Exception):
     """Raised with a message alone."""
+
+
+class Picky(Exception):
+    """Cannot be made of a message alone."""
+
+    def __init__(self, first, second):
+        super().__init__(first, second)

@@ -22,8 +22,14 @@ NAMES = {"datetime": datetime, "itertools": itertools, "msgpack": msgpack, "neta
 
 
 def same(got, want):
+    if type(got) is not type(want):
+        return False
+    if isinstance(want, dict):
+        return got.keys() == want.keys() and all(same(got[key], want[key]) for key in want)
+    if isinstance(want, (list, tuple)):
+        return len(got) == len(want) and all(map(same, got, want))
     # A count and NaN equal nothing but themselves.
-    return type(got) is type(want) and (got == want or repr(got) == repr(want))
+    return got == want or repr(got) == repr(want)
 
 
 def answer(question):

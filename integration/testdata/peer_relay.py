@@ -2,7 +2,7 @@
 
     peer_relay.py --url URL --allow MODULE --exchange X --topic T --server S
 
-prints READY when it consumes, and ends with its input. Its method fail calls the method fail of the server that it
+prints READY and its version when it consumes, and ends with its input. Its method fail calls the method fail of the server that it
 is told, on its own topic.
 """
 
@@ -33,7 +33,7 @@ def main():
     target = oslo_messaging.Target(exchange=args.exchange, topic=args.topic, server=args.server)
     server = oslo_messaging.get_rpc_server(transport, target, [relay], executor='threading')
     server.start()
-    peer.say('READY')
+    peer.ready()
     for _ in peer.commands():
         pass
     server.stop()

@@ -2,7 +2,7 @@
 
     peer_server.py --url URL --exchange X --topic T --server S [--server S2 ...]
 
-prints READY when it consumes, {"event": "note", ...} whenever the method note runs, and ends with its input.
+prints READY and the library's version when it consumes, {"event": "note", ...} whenever the method note runs, and ends with its input.
 """
 
 import os
@@ -49,6 +49,11 @@ class Interface:
     def note(self, ctxt, **kwargs):
         peer.say({'event': 'note', 'server': self.server, 'args': kwargs, 'context': ctxt})
 
+    def work(self, ctxt, seconds):
+        peer.say({'event': 'note', 'server': self.server})
+        time.sleep(seconds)
+        return self.server
+
     def size(self, ctxt, blob):
         return len(blob)
 
@@ -63,6 +68,17 @@ class Interface:
             raise ValueError('no such thing: ß')
         if kind == 'quota':
             raise peer_errors.QuotaExceeded(resource='cores', used=20)
+        if kind == 'key':
+            raise KeyError('k')
+        if kind == 'several':
+            raise ValueError('a', 2, None, [1.0])
+        if kind == 'lines':
+            raise ValueError('first\nsecond: ß\n')
+        if kind == 'empty':
+            raise ValueError
+        if kind == 'passed on':
+            passed = type('QuotaExceeded_Remote', (Exception,), {'__module__': 'peer_errors_Remote'})
+            raise passed('no cores left')
         if kind == 'unlisted':
             raise unlisted_errors.Unlisted('nobody knows me')
         if kind == 'chained':
@@ -100,7 +116,7 @@ def main():
                                                      executor='threading'))
     for server in servers:
         server.start()
-    peer.say('READY')
+    peer.ready()
     for _ in peer.commands():
         pass
     ends = [threading.Thread(target=end, args=(server,)) for server in servers]
