@@ -35,11 +35,11 @@ race: ## unit tests with the race detector
 
 .PHONY: integration
 integration: ## tests against a real RabbitMQ and Python peers, which it gets by itself
-	$(WITH_BROKER) go test -race -tags integration -count 1 -p 1 -timeout 9m $(INTEGRATION)
+	$(WITH_BROKER) go test -race -tags integration -count 1 -p 1 -parallel 4 -timeout 9m $(INTEGRATION)
 
 .PHONY: cover
 cover: ## statement coverage of unit and integration tests together; fails under COVER_MIN
-	$(WITH_BROKER) go test -tags integration -count 1 -p 1 -timeout 9m \
+	$(WITH_BROKER) go test -tags integration -count 1 -p 1 -parallel 4 -timeout 9m \
 		-covermode atomic -coverpkg ./... -coverprofile coverage.all ./...
 	@grep -vE '$(PROGRAMS)' coverage.all >coverage.out
 	@go tool cover -func coverage.out | awk -v min=$(COVER_MIN) \

@@ -57,7 +57,7 @@ func newRecordedServer(t *testing.T) *recordedServer {
 }
 
 // recordedTime is for how long what a server sends is noted: where time matters, some heartbeats longer than the
-// method runs. All others together must not take the minute after which a duplicate is none.
+// method runs.
 func recordedTime(c *acceptance.ServerCase) time.Duration {
 	if c.Slow() {
 		return 4 * time.Second

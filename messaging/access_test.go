@@ -127,3 +127,33 @@ func TestAuthorizerIsNotAskedForWhatDoesNotExist(t *testing.T) {
 		}
 	})
 }
+
+// TestPolicyThatPanicsCostsNoMessage: the policy is asked before the request is acknowledged.
+func TestPolicyThatPanicsCostsNoMessage(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := newBus(t)
+		policy := policyFunc(func(method string, _ bool) bool {
+			if method == "panic" {
+				panic("undecided")
+			}
+			return true
+		})
+		b.serve(t, []*messaging.Endpoint{echo()}, messaging.WithAccessPolicy(policy))
+		client := b.newClient(t)
+		var remote *messaging.RemoteError
+		if err := client.Call(t.Context(), "panic", nil, nil); !errors.As(err, &remote) || remote.Class != "RuntimeError" {
+			t.Errorf("Call = %v, want a RuntimeError", err)
+		}
+		if err := client.Call(t.Context(), "echo", map[string]int{"value": 1}, nil); err != nil {
+			t.Errorf("the next call = %v", err)
+		}
+		if queue := b.broker.Stats().Queues["t"]; queue.Unacknowledged != 0 {
+			t.Errorf("the queue has %+v, want nothing unacknowledged", queue)
+		}
+	})
+}
+
+type policyFunc func(method string, exposed bool) bool
+
+func (f policyFunc) Allowed(method string, exposed bool) bool { return f(method, exposed) }

@@ -75,10 +75,16 @@ func (c *Client) Prepare(opts ...ClientOption) *Client {
 // Call sends method with args and decodes the reply into reply, which may be nil. args is what encodes as an
 // object of keyword arguments: a struct or a map; nil is none.
 //
-// It waits until the context ends; a context without deadline gets the client's timeout, 60 s by default. It
-// fails with [ErrTimeout] (which also matches [context.DeadlineExceeded]), [ErrUndeliverable] if the client is
-// mandatory and no queue took the message, [ErrConnectionLost], [ErrNotConnected], [ErrRejected] or [ErrClosed] as
-// their names say, a [*VersionCapError], or a [*RemoteError] if the method failed. Call is safe for concurrent use.
+// It waits until the context ends; a context without deadline gets the client's timeout, 60 s by default. The
+// deadline travels: the context of a method in Go ends with it, and a Go server does not run a request whose
+// deadline has passed. That takes clocks that agree to well within the timeout.
+//
+// Call fails with a [*TimeoutError], which matches [ErrTimeout], the sentinel of its reason ([ErrNotConnected],
+// [ErrUnconfirmed], [ErrUndeliverable], [ErrMonitorTimeout]) and [context.DeadlineExceeded] where the deadline was
+// it; with [ErrUndeliverable] at once if the client is mandatory and no queue took the request; with
+// [ErrConnectionLost], [ErrNotConnected], [ErrRejected], [ErrTooLarge] or [ErrClosed] as their names say; with a
+// [*VersionCapError]; or with a [*RemoteError] if the method failed. A cancelled call matches the context's error and
+// its cause. Call is safe for concurrent use.
 func (c *Client) Call(ctx context.Context, method string, args, reply any) error {
 	to := c.transport.resolve(c.config.target)
 	if err := to.CheckCall(); err != nil {
@@ -126,7 +132,8 @@ func (c *Client) call(ctx context.Context, to target.Target, method string, args
 
 // Cast sends method with args to one server of the target and returns when the broker has taken it; what
 // the method does or returns is not known. The context and errors are as for [Client.Call], but that no reply is
-// waited for.
+// waited for, and no deadline travels: Cast fails with [ErrUnconfirmed] if the context ends before the broker has
+// confirmed.
 func (c *Client) Cast(ctx context.Context, method string, args any) error {
 	return c.cast(ctx, c.config.target, method, args)
 }

@@ -29,8 +29,11 @@ type job struct {
 func (s *MessageHandlingServer) newJob(in transport.Incoming) *job {
 	req := in.Request()
 	j := &job{in: in, request: req}
-	j.call, j.err = s.dispatcher.Find(&dispatcher.Request{
-		Method: req.Method, Namespace: req.Namespace, Version: req.Version, Fault: req.Fault,
+	j.err = recovered(func() (err error) { // an access policy may be the user's own
+		j.call, err = s.dispatcher.Find(&dispatcher.Request{
+			Method: req.Method, Namespace: req.Namespace, Version: req.Version, Fault: req.Fault,
+		})
+		return err
 	})
 	return j
 }

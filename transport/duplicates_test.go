@@ -51,82 +51,95 @@ func TestEmptyIDIsNeverADuplicate(t *testing.T) {
 	wantNew(t, &d, "", true)
 }
 
-func TestTheLast1024IDsAreRemembered(t *testing.T) {
-	t.Parallel()
-	var d transport.Duplicates
-	wantNew(t, &d, "a", true)
-	addOthers(t, &d, 0, 1023)
-	wantNew(t, &d, "a", false)
-	addOthers(t, &d, 1023, 1) // the 1,024th other id
-	wantNew(t, &d, "a", true)
-	for i := 1; i < 1024; i++ { // "a" came in place of the oldest, all others are known still
-		wantNew(t, &d, "other"+strconv.Itoa(i), false)
-	}
-}
-
-// TestRingGoesRoundManyTimes checks the window against one that is kept in the simplest way, with ids removed
-// and added again in between.
-func TestRingGoesRoundManyTimes(t *testing.T) {
-	t.Parallel()
-	var d transport.Duplicates
-	for i := range 5000 {
-		wantNew(t, &d, strconv.Itoa(i), true)
-		if i%7 == 3 {
-			d.Remove(strconv.Itoa(i - 3))
-		}
-		if i%7 == 5 {
-			wantNew(t, &d, strconv.Itoa(i-5), true) // it was removed two steps ago
-		}
-		if i%100 == 99 {
-			wantNew(t, &d, strconv.Itoa(i-50), false)
-		}
-	}
-}
-
-// TestIDThatWasAddedAgainKeepsItsNewPlace removes an id and adds it again: the place that it had first comes
-// round sooner than its new one, and must not push it out.
-func TestIDThatWasAddedAgainKeepsItsNewPlace(t *testing.T) {
-	t.Parallel()
-	var d transport.Duplicates
-	wantNew(t, &d, "a", true)
-	addOthers(t, &d, 0, 500)
-	d.Remove("a")
-	wantNew(t, &d, "a", true)
-	addOthers(t, &d, 500, 1023) // round past the first place, up to the second
-	wantNew(t, &d, "a", false)
-	addOthers(t, &d, 1523, 1)
-	wantNew(t, &d, "a", true)
-}
-
-func TestIDIsForgottenAfterAMinute(t *testing.T) {
+// TestTheLast1024IDsAreRememberedHoweverOld has a server that is idle most of the time.
+func TestTheLast1024IDsAreRememberedHoweverOld(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var d transport.Duplicates
 		wantNew(t, &d, "a", true)
-		<-time.After(time.Minute - time.Nanosecond)
-		wantNew(t, &d, "a", false) // which does not renew its minute
-		wantNew(t, &d, "b", true)
-		<-time.After(time.Nanosecond)
+		addOthers(t, &d, 0, 1023)
+		<-time.After(time.Hour)
+		wantNew(t, &d, "a", false)
+		addOthers(t, &d, 1023, 1) // the 1,024th other id
 		wantNew(t, &d, "a", true)
-		wantNew(t, &d, "a", false)
-		wantNew(t, &d, "b", false)
-		<-time.After(time.Minute - time.Nanosecond)
-		wantNew(t, &d, "a", false)
-		wantNew(t, &d, "b", true)
+		for i := 1; i < 1024; i++ { // "a" came in place of the oldest, all others are known still
+			wantNew(t, &d, "other"+strconv.Itoa(i), false)
+		}
 	})
 }
 
-func TestExpiredIDThatCameAgainKeepsItsNewPlace(t *testing.T) {
+// TestIDsOfTheLastMinuteAreRememberedHoweverMany has a server that is busy.
+func TestIDsOfTheLastMinuteAreRememberedHoweverMany(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var d transport.Duplicates
+		const each = 5000
+		addOthers(t, &d, 0, each)
+		<-time.After(time.Minute - time.Nanosecond)
+		addOthers(t, &d, each, each)
+		wantNew(t, &d, "other0", false)
+		<-time.After(time.Nanosecond)
+		wantNew(t, &d, "a", true) // which pushes out those of a minute ago
+		wantNew(t, &d, "other0", true)
+		wantNew(t, &d, "other4999", true)
+		for i := each; i < 2*each; i++ {
+			wantNew(t, &d, "other"+strconv.Itoa(i), false)
+		}
+		<-time.After(time.Hour)
+		wantNew(t, &d, "b", true)
+		wantNew(t, &d, "other"+strconv.Itoa(2*each-1024), true) // 1,024 are left: "b" and those two, and the last of the others
+		wantNew(t, &d, "other"+strconv.Itoa(2*each-1000), false)
+	})
+}
+
+func TestNoMoreThan131072IDsAreRemembered(t *testing.T) {
+	t.Parallel()
+	var d transport.Duplicates
+	const most = 1 << 17
+	addOthers(t, &d, 0, most)
+	wantNew(t, &d, "other0", false)
+	addOthers(t, &d, most, 1)
+	wantNew(t, &d, "other1", false)
+	wantNew(t, &d, "other0", true)
+}
+
+// TestWindowMovesOnForLong checks the window with ids removed and added again in between.
+func TestWindowMovesOnForLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var d transport.Duplicates
+		for i := range 20_000 {
+			wantNew(t, &d, strconv.Itoa(i), true)
+			if i%7 == 3 {
+				d.Remove(strconv.Itoa(i - 3))
+			}
+			if i%7 == 5 {
+				wantNew(t, &d, strconv.Itoa(i-5), true) // it was removed two steps ago
+			}
+			if i%100 == 99 {
+				wantNew(t, &d, strconv.Itoa(i-50), false)
+			}
+			if i%1000 == 999 {
+				<-time.After(40 * time.Second)
+			}
+		}
+	})
+}
+
+// TestIDThatWasAddedAgainKeepsItsNewPlace removes an id and adds it again: the place that it had first goes out of
+// the window sooner than its new one, and must not push it out.
+func TestIDThatWasAddedAgainKeepsItsNewPlace(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var d transport.Duplicates
 		wantNew(t, &d, "a", true)
-		addOthers(t, &d, 0, 1000)
-		<-time.After(time.Minute)
+		addOthers(t, &d, 0, 500)
+		d.Remove("a")
 		wantNew(t, &d, "a", true)
-		addOthers(t, &d, 1000, 1023)
+		<-time.After(time.Hour)
+		addOthers(t, &d, 500, 1023) // past the first place, up to the second
 		wantNew(t, &d, "a", false)
-		addOthers(t, &d, 2023, 1)
+		addOthers(t, &d, 1523, 1)
 		wantNew(t, &d, "a", true)
 	})
 }

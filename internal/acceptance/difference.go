@@ -31,7 +31,7 @@ func echoed(args map[string]any) *Reply { return &Reply{Result: args} }
 // ServerDifferences are the messages of the server's recordings with which goslo does something else.
 var ServerDifferences = map[string]ServerDifference{
 	"dup_after_16_others_accepted_again": {
-		Reason: "goslo remembers the last 1,024 unique ids for a minute, not 16: the repeated request is dropped",
+		Reason: "goslo remembers the unique ids of the last minute, and at least 1,024 of them, not 16: the repeated request is dropped",
 	},
 	"args_ctxt_collision": {
 		Reason: "no argument name is reserved: the request context is no argument in Go",
