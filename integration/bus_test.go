@@ -172,7 +172,13 @@ func (p *party) client(tb testing.TB, b *bus, opts ...messaging.ClientOption) *m
 // serve starts a server, which is stopped when the test ends.
 func (p *party) serve(tb testing.TB, on messaging.Target, endpoints ...*messaging.Endpoint) {
 	tb.Helper()
-	srv, err := messaging.NewRPCServer(p.Transport, on, endpoints)
+	p.serveWith(tb, on, endpoints)
+}
+
+// serveWith is serve with options.
+func (p *party) serveWith(tb testing.TB, on messaging.Target, endpoints []*messaging.Endpoint, opts ...messaging.ServerOption) {
+	tb.Helper()
+	srv, err := messaging.NewRPCServer(p.Transport, on, endpoints, opts...)
 	if err != nil {
 		tb.Fatal(err)
 	}

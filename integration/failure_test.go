@@ -47,15 +47,7 @@ func peerErrors() *messaging.ErrorRegistry {
 // serveErrors starts a server with the registry, and more options; it is stopped when the test ends.
 func (p *party) serveErrors(t *testing.T, on messaging.Target, ep *messaging.Endpoint, opts ...messaging.ServerOption) {
 	t.Helper()
-	opts = append(opts, messaging.WithErrors(peerErrors()))
-	srv, err := messaging.NewRPCServer(p.Transport, on, []*messaging.Endpoint{ep}, opts...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := srv.Start(patient(t)); err != nil {
-		t.Fatalf("start: %v", err)
-	}
-	stopLater(t, srv)
+	p.serveWith(t, on, []*messaging.Endpoint{ep}, append(opts, messaging.WithErrors(peerErrors()))...)
 }
 
 // remoteError is the failure that err must be.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/goslo/goslo/integration/broker"
+	"github.com/goslo/goslo/messaging"
 )
 
 // caller is a Python client, and the servers host1 and host2 that it calls: in Go, or in Python to compare.
@@ -126,6 +127,13 @@ var pythonClientTests = []pythonClientTest{
 		o.want(t, `3.5`)
 		if o.elapsed < 3500*time.Millisecond || o.elapsed > 6*time.Second {
 			t.Errorf("the call took %s, want 3.5 s", o.elapsed)
+		}
+	}},
+	{"ping is answered where it is enabled, whatever its arguments", func(t *testing.T, c *caller) {
+		b := newBus(t)
+		c.server.serveWith(t, b.target("host1"), newEndpoints("host1", c.notes), messaging.WithPing())
+		for _, args := range []string{"", `{"a": [1, null], "text": "\u00df"}`} {
+			c.client.do(t, command{Op: "call", Target: b.to(""), Method: pingMethod, Args: args}).want(t, `'pong'`)
 		}
 	}},
 	{"a call gets the method's result", func(t *testing.T, c *caller) {
