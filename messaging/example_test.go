@@ -139,6 +139,51 @@ func ExampleRemoteError() {
 	// Output: ZeroDivisionError - float division by zero
 }
 
+// A call waits for the result and decodes it into what the pointer points to.
+func ExampleClient_Call() {
+	t, closeTransport := open("call")
+	defer closeTransport()
+	ep := messaging.NewEndpoint()
+	messaging.Handle(ep, "add", func(_ context.Context, args AddArgs) (int, error) { return args.A + args.B, nil })
+	defer serve(t, messaging.Target{Topic: "calculator", Server: "host1"}, ep)()
+
+	client, err := messaging.NewClient(t, messaging.Target{Topic: "calculator"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	var sum int
+	if err := client.Call(ctx, "add", AddArgs{A: 40, B: 2}, &sum); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(sum)
+	// Output: 42
+}
+
+// A cast goes to one server of the topic, whichever is free, and does not wait for it.
+func ExampleClient_Cast() {
+	t, closeTransport := open("cast")
+	defer closeTransport()
+	ran := make(chan string)
+	ep := messaging.NewEndpoint()
+	messaging.HandleArg(ep, "build", "instance", func(_ context.Context, instance string) (any, error) {
+		ran <- instance
+		return nil, nil
+	})
+	defer serve(t, messaging.Target{Topic: "builder", Server: "host1"}, ep)()
+
+	client, err := messaging.NewClient(t, messaging.Target{Topic: "builder"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := client.Cast(context.Background(), "build", map[string]string{"instance": "vm-1"}); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("built", <-ran)
+	// Output: built vm-1
+}
+
 // A cast goes to one server of a topic, a fanout to each of them, and neither waits for a result.
 func ExampleClient_Fanout() {
 	t, closeTransport := open("fanout")
