@@ -10,8 +10,6 @@ import (
 	"context"
 	"fmt"
 	"math"
-	"math/rand/v2"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -27,9 +25,10 @@ import (
 
 // Driver carries requests over RabbitMQ. It is safe for concurrent use.
 type Driver struct {
-	hosts       []transport.Host
+	hosts       *hosts
 	virtualHost string
 	options     Options
+	gates       *gates
 	log         logrus.FieldLogger
 	limit       loglimit.Limiter
 	stats       counters
@@ -52,25 +51,22 @@ type Option func(*Driver)
 // WithLogger takes the logger; the default is logrus.StandardLogger().
 func WithLogger(log logrus.FieldLogger) Option { return func(d *Driver) { d.log = log } }
 
-// Open makes a driver from a transport URL whose query holds its [Options]. It does not dial. The error matches
-// [transport.ErrInvalidURL] and names the option.
+// Open makes a driver from a transport URL whose query holds its [Options]. It does not dial, and does not read the
+// files that the options name. The scheme amqps turns TLS on and makes 5671 the default port; all others are the same. The error
+// matches [transport.ErrInvalidURL] and names the option.
 func Open(u *transport.URL, opts ...Option) (*Driver, error) {
-	options, err := parseOptions(u.Query)
+	options, err := optionsOf(u)
 	if err != nil {
 		return nil, err
 	}
 	d := &Driver{
-		hosts: slices.Clone(u.Hosts), virtualHost: u.VirtualHost, options: options,
-		log: logrus.StandardLogger(), closing: make(chan struct{}),
+		hosts: newHosts(hostsOf(u), options.FailoverStrategy), virtualHost: u.VirtualHost, options: options,
+		gates: &processGates, log: logrus.StandardLogger(), closing: make(chan struct{}),
 	}
-	if len(d.hosts) == 0 {
-		d.hosts = []transport.Host{{}}
-	}
-	// oslo.messaging shuffles the hosts once for each connection; once for each process spreads them as well.
-	rand.Shuffle(len(d.hosts), func(i, j int) { d.hosts[i], d.hosts[j] = d.hosts[j], d.hosts[i] })
 	for _, opt := range opts {
 		opt(d)
 	}
+	options.TLS.tell(d.log)
 	d.direct, d.bulk, d.fanout = newLane(d, false), newLane(d, false), newLane(d, true)
 	d.publisher = newLink("publish", d, d.servePublisher)
 	d.consumer = &consumers{}
@@ -92,7 +88,8 @@ func (d *Driver) servePublisher(ctx context.Context, s *session) {
 // Stats tells what happened to the driver so far.
 func (d *Driver) Stats() Stats { return d.stats.read() }
 
-// Ping dials the broker if need be and reports whether it answers.
+// Ping dials the broker if need be and reports whether it answers. Each host of the URL is tried once; the error is that of the
+// last one.
 func (d *Driver) Ping(ctx context.Context) error {
 	if err := d.publisher.await(ctx, 0); err != nil {
 		return fmt.Errorf("rabbit: %w", err)

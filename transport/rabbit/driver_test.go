@@ -444,7 +444,7 @@ func TestOpenKeepsTheHostsAndShufflesThem(t *testing.T) {
 	for range 3 {
 		d := undialled(t, url)
 		var got []string
-		for _, h := range d.hosts {
+		for _, h := range d.hosts.all {
 			got = append(got, h.Name)
 		}
 		shuffled = shuffled || !cmp.Equal(names, got)
@@ -458,8 +458,8 @@ func TestOpenKeepsTheHostsAndShufflesThem(t *testing.T) {
 	if !shuffled {
 		t.Error("the hosts are in the order of the URL three times, want them shuffled")
 	}
-	if d := undialled(t, "rabbit:///"); len(d.hosts) != 1 || d.hosts[0] != (transport.Host{}) {
-		t.Errorf("hosts %v, want the default one", d.hosts)
+	if d := undialled(t, "rabbit:///"); len(d.hosts.all) != 1 || d.hosts.all[0] != (transport.Host{}) {
+		t.Errorf("hosts %v, want the default one", d.hosts.all)
 	}
 }
 

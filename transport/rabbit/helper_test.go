@@ -26,7 +26,7 @@ func open(tb testing.TB, url string) (*Driver, *logtest.Hook) {
 	log, hook := logtest.NewNullLogger()
 	log.SetOutput(io.Discard)
 	log.SetLevel(logrus.DebugLevel)
-	d, err := Open(u, WithLogger(log))
+	d, err := Open(u, WithLogger(log), func(d *Driver) { d.gates = &gates{} }) // which a bubble must not share
 	if err != nil {
 		tb.Fatal(err)
 	}

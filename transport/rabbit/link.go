@@ -20,6 +20,10 @@ const (
 	// longestAbsent bounds the pause where nobody answered as a broker: such an attempt costs it nothing, and one
 	// that restarts is served again within this time. The longer bound is for brokers that answer and refuse.
 	longestAbsent = 3 * time.Second
+	// settled is how long a session lasts on a host that is of use. One that ends before counts as a failed attempt, so that
+	// what ends it at once, such as a declaration that the broker closes connections for, is neither repeated
+	// in a busy loop nor on the same host where there are others.
+	settled = 2 * time.Second
 )
 
 // link keeps one session after another alive, for one purpose, from the time it is first needed until it is
@@ -27,8 +31,9 @@ const (
 // ctx does.
 type link struct {
 	purpose string
-	hosts   []transport.Host
+	hosts   *hosts
 	virtual string
+	gates   *gates
 	options *Options
 	log     logrus.FieldLogger
 	stats   *counters
@@ -42,13 +47,13 @@ type link struct {
 	mu      sync.Mutex // protects what follows
 	up      bool
 	err     error         // why the last attempt failed; nil before the first and while up
-	failed  int           // attempts failed since the last success
+	failed  int           // attempts (each is a round of all hosts) failed since the last success
 	changed chan struct{} // closed and renewed at every change of the above
 }
 
 func newLink(purpose string, d *Driver, serve func(ctx context.Context, s *session)) *link {
 	l := &link{
-		purpose: purpose, hosts: d.hosts, virtual: d.virtualHost, options: &d.options, stats: &d.stats, serve: serve,
+		purpose: purpose, hosts: d.hosts, virtual: d.virtualHost, gates: d.gates, options: &d.options, stats: &d.stats, serve: serve,
 		log: d.log.WithField("purpose", purpose), changed: make(chan struct{}),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
@@ -71,60 +76,118 @@ func (l *link) stop() {
 // keep makes sessions until the link is closed. A failed handshake is never final: a connection cut during it
 // looks like a wrong password, and a password can be mended.
 func (l *link) keep() {
-	report := time.Time{}
-	for attempt := 0; l.ctx.Err() == nil; attempt++ {
-		host := l.hosts[attempt%len(l.hosts)]
-		s, err := dial(l.ctx, host, l.virtual, l.purpose, l.options)
-		if err != nil {
-			if l.ctx.Err() != nil {
-				return
-			}
-			failures := l.set(false, err)
-			if now := time.Now(); now.Sub(report) >= loglimit.Interval {
-				report = now
-				l.log.WithFields(logrus.Fields{"host": host.String(), "attempts": failures, "error": err}).
-					Warn("cannot connect to the broker, retrying")
-			}
-			l.pause(backoff(failures, err))
-			continue
+	search := l.hosts.search()
+	short := 0 // sessions in a row that did not last
+	for l.ctx.Err() == nil {
+		s := l.find(search)
+		if s == nil {
+			return
 		}
-		l.log.WithField("host", host.String()).Info("connected to the broker")
-		l.stats.sessions.Add(1)
-		l.set(true, nil)
-		stop := context.AfterFunc(l.ctx, s.close) // wakes what waits for the broker
-		l.serve(l.ctx, s)
-		stop()
-		s.close()
-		report = time.Time{}
-		if l.ctx.Err() == nil {
-			l.set(false, s.cause())
-			l.log.WithFields(logrus.Fields{"host": host.String(), "error": s.cause()}).
-				Warn("connection to the broker lost, reconnecting")
-			l.pause(backoff(1, s.cause()))
+		begun := time.Now()
+		l.use(s)
+		if l.ctx.Err() != nil {
+			return
+		}
+		cause := s.cause()
+		l.set(false, cause)
+		l.log.WithFields(logrus.Fields{"host": s.host.String(), "error": cause}).
+			Warn("connection to the broker lost, reconnecting")
+		if short++; time.Since(begun) >= settled {
+			short = 1
+		} else {
+			search.avoid()
+		}
+		pause(l.ctx, l.options.reconnectPause()+l.options.backoff(short, refusal(cause)))
+	}
+}
+
+// find dials the hosts until one answers. It returns nil when the link is closed.
+func (l *link) find(search *search) *session {
+	report := time.Time{}
+	refused := true // every host of this round answered as a broker
+	for {
+		host := search.next()
+		s, err := l.connect(host)
+		switch {
+		case err == nil:
+			search.found()
+			l.log.WithField("host", host.String()).Info("connected to the broker")
+			return s
+		case l.ctx.Err() != nil:
+			return nil
+		}
+		refused = refused && refusal(err)
+		failures := l.note(err, search.roundEnded())
+		if now := time.Now(); now.Sub(report) >= loglimit.Interval {
+			report = now
+			l.log.WithFields(logrus.Fields{"host": host.String(), "attempts": failures, "error": err}).
+				Warn("cannot connect to the broker, retrying")
+		}
+		if search.roundEnded() {
+			pause(l.ctx, l.options.backoff(failures, refused))
+			refused = true
 		}
 	}
 }
 
-// backoff is a random time below a bound that doubles with each failure (full jitter).
-func backoff(failures int, err error) time.Duration {
-	longest := longestAbsent
-	var refused *BrokerError
-	if errors.As(err, &refused) {
-		longest = longestBackoff
+// connect dials a host when it is this link's turn.
+func (l *link) connect(host transport.Host) (*session, error) {
+	leave, err := l.gates.enter(l.ctx, addressOf(host))
+	if err != nil {
+		return nil, err
 	}
-	bound := longest
-	if failures < 10 {
-		bound = min(firstBackoff<<(failures-1), longest)
+	defer leave()
+	return dial(l.ctx, host, l.virtual, l.purpose, l.options)
+}
+
+// use works with a session until it has ended.
+func (l *link) use(s *session) {
+	l.stats.sessions.Add(1)
+	l.set(true, nil)
+	stop := context.AfterFunc(l.ctx, s.close) // wakes what waits for the broker
+	l.serve(l.ctx, s)
+	stop()
+	s.close()
+}
+
+// refusal tells a broker that answers and refuses from one that is not there.
+func refusal(err error) bool {
+	var refused *BrokerError
+	return errors.As(err, &refused)
+}
+
+// backoff is a random time below a bound that grows with each failure (full jitter).
+func (o *ConnectionOptions) backoff(failures int, refused bool) time.Duration {
+	longest := o.IntervalMax
+	if !refused {
+		longest = min(longest, longestAbsent)
+	}
+	bound := min(o.RetryInterval, longest)
+	for n := 1; n < failures && bound < longest && o.RetryBackoff != 0; n++ {
+		if o.RetryBackoff < 0 {
+			bound *= 2
+		} else {
+			bound += o.RetryBackoff
+		}
+		bound = min(bound, longest)
 	}
 	return rand.N(bound)
 }
 
-func (l *link) pause(d time.Duration) {
+// reconnectPause is the extra pause after a connection was lost.
+func (o *ConnectionOptions) reconnectPause() time.Duration {
+	if o.ReconnectSplay == 0 {
+		return o.ReconnectDelay
+	}
+	return o.ReconnectDelay + rand.N(o.ReconnectSplay)
+}
+
+func pause(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-	case <-l.ctx.Done():
+	case <-ctx.Done():
 	}
 }
 
@@ -132,10 +195,25 @@ func (l *link) pause(d time.Duration) {
 func (l *link) set(up bool, err error) int {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.up, l.err = up, err
+	l.up = up
 	if up {
 		l.failed = 0
-	} else {
+	}
+	return l.change(err, !up)
+}
+
+// note notes that a host did not answer, which is a failed attempt where it was the last one of its round. It returns how
+// many of these there were in a row.
+func (l *link) note(err error, roundEnded bool) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.change(err, roundEnded)
+}
+
+// change is called with the lock held.
+func (l *link) change(err error, failed bool) int {
+	l.err = err
+	if failed {
 		l.failed++
 	}
 	close(l.changed)

@@ -3,7 +3,6 @@ package rabbit
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,39 +15,97 @@ import (
 	"github.com/goslo/goslo/transport"
 )
 
+// wantBound draws many pauses and checks that they are spread over all that is below the bound.
+func wantBound(t *testing.T, o *Options, failures int, refused bool, bound time.Duration) {
+	t.Helper()
+	var longest time.Duration
+	for range 2000 {
+		pause := o.backoff(failures, refused)
+		if pause < 0 || pause >= bound {
+			t.Fatalf("backoff(%d, %t) = %s, want less than %s", failures, refused, pause, bound)
+		}
+		longest = max(longest, pause)
+	}
+	if longest < bound*3/4 { // full jitter: all of the range is used
+		t.Errorf("backoff(%d, %t) is at most %s, want up to %s", failures, refused, longest, bound)
+	}
+}
+
 func TestBackoffDoublesUpToItsBound(t *testing.T) {
 	t.Parallel()
-	refused := fmt.Errorf("handshake: %w", &BrokerError{Code: 403, Text: "ACCESS_REFUSED"})
-	absent := fmt.Errorf("dial: %w", syscall.ECONNREFUSED)
+	o := DefaultOptions()
 	for _, c := range []struct {
 		failures int
-		err      error
+		refused  bool
 		bound    time.Duration
 	}{
-		{1, refused, 500 * time.Millisecond},
-		{2, refused, time.Second},
-		{3, refused, 2 * time.Second},
-		{6, refused, 16 * time.Second},
-		{7, refused, 30 * time.Second},
-		{9, refused, 30 * time.Second},
-		{10, refused, 30 * time.Second},
-		{1 << 40, refused, 30 * time.Second},
-		{1, absent, 500 * time.Millisecond},
-		{3, absent, 2 * time.Second},
-		{4, absent, 3 * time.Second},
-		{1 << 40, absent, 3 * time.Second},
-		{50, context.DeadlineExceeded, 3 * time.Second},
+		{1, true, 500 * time.Millisecond},
+		{2, true, time.Second},
+		{3, true, 2 * time.Second},
+		{6, true, 16 * time.Second},
+		{7, true, 30 * time.Second},
+		{9, true, 30 * time.Second},
+		{10, true, 30 * time.Second},
+		{1 << 40, true, 30 * time.Second},
+		{1, false, 500 * time.Millisecond},
+		{3, false, 2 * time.Second},
+		{4, false, 3 * time.Second},
+		{1 << 40, false, 3 * time.Second},
 	} {
+		wantBound(t, &o, c.failures, c.refused, c.bound)
+	}
+}
+
+func TestBackoffGrowsAsTheOptionsSay(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		query    string
+		failures int
+		refused  bool
+		bound    time.Duration
+	}{
+		{"rabbit_retry_interval=2", 1, true, 2 * time.Second},
+		{"rabbit_retry_interval=2", 2, true, 4 * time.Second},
+		{"rabbit_retry_interval=2", 9, true, 30 * time.Second},
+		{"rabbit_retry_interval=2&rabbit_retry_backoff=3", 1, true, 2 * time.Second},
+		{"rabbit_retry_interval=2&rabbit_retry_backoff=3", 4, true, 11 * time.Second},
+		{"rabbit_retry_interval=1&rabbit_retry_backoff=2&rabbit_interval_max=4", 9, true, 4 * time.Second},
+		{"rabbit_retry_interval=1&rabbit_retry_backoff=0", 1 << 40, true, time.Second},
+		{"rabbit_retry_interval=60", 1, true, 30 * time.Second},
+		{"rabbit_interval_max=60", 8, true, time.Minute},
+		{"rabbit_interval_max=60", 8, false, 3 * time.Second},
+		{"rabbit_interval_max=1", 1 << 40, false, time.Second},
+	} {
+		o, err := parse("rabbit://h/?" + c.query)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantBound(t, &o, c.failures, c.refused, c.bound)
+	}
+}
+
+func TestReconnectingIsDelayedAsTheOptionsSay(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]struct{ least, bound time.Duration }{
+		"":                          {0, 1},
+		"kombu_reconnect_delay=1.5": {1500 * time.Millisecond, 1500*time.Millisecond + 1},
+		"kombu_reconnect_splay=2":   {0, 2 * time.Second},
+		"kombu_reconnect_delay=1&kombu_reconnect_splay=0.5": {time.Second, 1500 * time.Millisecond},
+	} {
+		o, err := parse("rabbit://h/?" + query)
+		if err != nil {
+			t.Fatal(err)
+		}
 		var longest time.Duration
 		for range 2000 {
-			pause := backoff(c.failures, c.err)
-			if pause < 0 || pause >= c.bound {
-				t.Fatalf("backoff(%d, %v) = %s, want less than %s", c.failures, c.err, pause, c.bound)
+			pause := o.reconnectPause()
+			if pause < want.least || pause >= want.bound {
+				t.Fatalf("%s: pause of %s, want from %s to less than %s", query, pause, want.least, want.bound)
 			}
 			longest = max(longest, pause)
 		}
-		if longest < c.bound*3/4 { // full jitter: all of the range is used
-			t.Errorf("backoff(%d, %v) is at most %s, want up to %s", c.failures, c.err, longest, c.bound)
+		if low := want.least + (want.bound-want.least)*3/4; want.bound-want.least > 1 && longest < low {
+			t.Errorf("%s: pauses of at most %s, want up to %s", query, longest, want.bound)
 		}
 	}
 }

@@ -35,7 +35,8 @@ type Options struct {
 	// broker, which asks for 60 s unless it is told otherwise; to oslo.messaging it is off, which the AMQP library
 	// does not offer.
 	Heartbeat time.Duration
-	// LoginMethod is the SASL mechanism, AMQPLAIN by default, or PLAIN (rabbit_login_method).
+	// LoginMethod is the SASL mechanism: AMQPLAIN, the default, PLAIN, or EXTERNAL, where the client certificate says who
+	// this is (rabbit_login_method).
 	LoginMethod string
 	// MissingConsumerTimeout is how long a reply to a queue that does not exist is tried again, default 60 s
 	// (kombu_missing_consumer_retry_timeout).
@@ -43,6 +44,8 @@ type Options struct {
 	// DirectMandatory makes replies mandatory, which is how a missing reply queue is noticed; default true
 	// (direct_mandatory_flag).
 	DirectMandatory bool
+	// How the broker is reached.
+	ConnectionOptions
 }
 
 // DefaultOptions are the options of a URL without a query.
@@ -50,9 +53,10 @@ func DefaultOptions() Options {
 	return Options{
 		TransientQueuesTTL:     1800 * time.Second,
 		Heartbeat:              60 * time.Second,
-		LoginMethod:            "AMQPLAIN",
+		LoginMethod:            loginAMQPlain,
 		MissingConsumerTimeout: 60 * time.Second,
 		DirectMandatory:        true,
+		ConnectionOptions:      defaultConnectionOptions(),
 	}
 }
 
@@ -65,7 +69,6 @@ var parsers = map[string]func(o *Options, value string) error{
 	"rabbit_transient_queues_ttl":          func(o *Options, v string) error { return parseExpiry(&o.TransientQueuesTTL, v) },
 	"rabbit_qos_prefetch_count":            func(o *Options, v string) error { return parseCount(&o.Prefetch, v) },
 	"heartbeat_timeout_threshold":          func(o *Options, v string) error { return parseSeconds(&o.Heartbeat, v) },
-	"rabbit_login_method":                  func(o *Options, v string) error { return parseLogin(&o.LoginMethod, v) },
 	"kombu_missing_consumer_retry_timeout": func(o *Options, v string) error { return parseSeconds(&o.MissingConsumerTimeout, v) },
 	"kombu_reconnect_timeout":              func(o *Options, v string) error { return parseSeconds(&o.MissingConsumerTimeout, v) },
 	"direct_mandatory_flag":                func(o *Options, v string) error { return parseBool(&o.DirectMandatory, v) },
@@ -77,6 +80,9 @@ func parseOptions(query map[string]string) (Options, error) {
 	o := DefaultOptions()
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		parse := parsers[name]
+		if parse == nil {
+			parse = connectionParsers[name]
+		}
 		if parse == nil {
 			return o, fmt.Errorf("%w: unknown option %q", transport.ErrInvalidURL, name)
 		}
@@ -128,13 +134,5 @@ func parseExpiry(to *time.Duration, value string) error {
 	if *to > longestExpiry*time.Second {
 		return fmt.Errorf("want at most %d seconds, got %q", longestExpiry, value)
 	}
-	return nil
-}
-
-func parseLogin(to *string, value string) error {
-	if value != "AMQPLAIN" && value != "PLAIN" {
-		return fmt.Errorf("want AMQPLAIN or PLAIN, got %q", value)
-	}
-	*to = value
 	return nil
 }

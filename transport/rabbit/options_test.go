@@ -16,7 +16,7 @@ func parse(url string) (Options, error) {
 	if err != nil {
 		return Options{}, err
 	}
-	return parseOptions(u.Query)
+	return optionsOf(u)
 }
 
 func TestOptionsAreReadAsOsloReadsThem(t *testing.T) {
@@ -38,8 +38,6 @@ func TestOptionsAreReadAsOsloReadsThem(t *testing.T) {
 		"rabbit_qos_prefetch_count=65535":        func(o *Options) { o.Prefetch = 65535 },
 		"heartbeat_timeout_threshold=0":          func(o *Options) { o.Heartbeat = 0 },
 		"heartbeat_timeout_threshold=10":         func(o *Options) { o.Heartbeat = 10 * time.Second },
-		"rabbit_login_method=PLAIN":              func(o *Options) { o.LoginMethod = "PLAIN" },
-		"rabbit_login_method=AMQPLAIN":           func(*Options) {},
 		"kombu_reconnect_timeout=5":              func(o *Options) { o.MissingConsumerTimeout = 5 * time.Second },
 		"kombu_missing_consumer_retry_timeout=0": func(o *Options) { o.MissingConsumerTimeout = 0 },
 		"direct_mandatory_flag=off":              func(o *Options) { o.DirectMandatory = false },
@@ -50,7 +48,7 @@ func TestOptionsAreReadAsOsloReadsThem(t *testing.T) {
 	} {
 		want := Options{
 			TransientQueuesTTL: 30 * time.Minute, Heartbeat: time.Minute, LoginMethod: "AMQPLAIN",
-			MissingConsumerTimeout: time.Minute, DirectMandatory: true,
+			MissingConsumerTimeout: time.Minute, DirectMandatory: true, ConnectionOptions: defaultConnectionOptions(),
 		}
 		change(&want)
 		got, err := parse("rabbit://h/?" + query)
@@ -74,7 +72,6 @@ func TestEveryOptionRefusesWhatItCannotRead(t *testing.T) {
 		"rabbit_transient_queues_ttl":          {"-1", "1.5", "1s", "x", "99999999999", "4294968"},
 		"rabbit_qos_prefetch_count":            {"-1", "65536", "ten"},
 		"heartbeat_timeout_threshold":          {"-1", "1m", "1.0"},
-		"rabbit_login_method":                  {"plain", "EXTERNAL", "RABBIT-CR-DEMO"},
 		"kombu_missing_consumer_retry_timeout": {"-1", "for ever"},
 		"kombu_reconnect_timeout":              {"1e3"},
 		"direct_mandatory_flag":                {"true,false"}, // given twice

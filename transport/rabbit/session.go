@@ -2,6 +2,7 @@ package rabbit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -18,7 +19,9 @@ import (
 
 const (
 	defaultPort = 5672
-	defaultUser = "guest"
+	// schemeTLS is the URL scheme that turns TLS on, with a default port of its own.
+	schemeTLS      = "amqps"
+	defaultPortTLS = 5671
 
 	dialTimeout      = 5 * time.Second
 	handshakeTimeout = 10 * time.Second
@@ -47,18 +50,19 @@ type session struct {
 
 // dial makes a session with a host. ctx ends the attempt, whatever state it is in.
 func dial(ctx context.Context, host transport.Host, virtualHost, purpose string, o *Options) (*session, error) {
-	address := net.JoinHostPort(orDefault(host.Name, "localhost"), strconv.Itoa(portOf(host)))
-	dialer := net.Dialer{Timeout: dialTimeout}
-	socket, err := dialer.DialContext(ctx, "tcp", address)
+	login, err := credentials(host, o)
 	if err != nil {
-		return nil, fmt.Errorf("dial: %w", err)
+		return nil, fmt.Errorf("credentials: %w", err)
 	}
-	setUserTimeout(socket, writeTimeout)
+	socket, err := dialSocket(ctx, host, o)
+	if err != nil {
+		return nil, err
+	}
 	c := newConn(socket, handshakeTimeout)
 	stop := context.AfterFunc(ctx, c.kill)
 	defer stop()
 	connection, err := amqp091.Open(c, amqp091.Config{
-		SASL:       []amqp091.Authentication{credentials(host, o.LoginMethod)},
+		SASL:       []amqp091.Authentication{login},
 		Vhost:      orDefault(virtualHost, "/"),
 		Heartbeat:  o.Heartbeat,
 		ChannelMax: channelMax,
@@ -68,7 +72,7 @@ func dial(ctx context.Context, host transport.Host, virtualHost, purpose string,
 	})
 	if err != nil {
 		_ = c.Close() // what matters is why the handshake failed
-		return nil, handshakeError(ctx, err)
+		return nil, handshakeError(ctx, o, err)
 	}
 	s := &session{connection: connection, conn: c, host: host, ended: make(chan struct{})}
 	// The broker sends heartbeats twice in each interval: silence of one and a half is no delay any more.
@@ -78,19 +82,34 @@ func dial(ctx context.Context, host transport.Host, virtualHost, purpose string,
 	return s, nil
 }
 
-func handshakeError(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("handshake: %w", context.Cause(ctx))
+// dialSocket connects to a host, encrypted where that is asked for.
+func dialSocket(ctx context.Context, host transport.Host, o *Options) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: dialTimeout}
+	socket, err := dialer.DialContext(ctx, "tcp", addressOf(host))
+	if err != nil {
+		return nil, fmt.Errorf("dial: %w", err)
 	}
-	return fmt.Errorf("handshake: %w", brokerError(err))
+	setUserTimeout(socket, writeTimeout)
+	if !o.TLS.Enabled {
+		return socket, nil
+	}
+	socket, err = o.TLS.secure(ctx, socket, nameOf(host))
+	if err != nil {
+		return nil, fmt.Errorf("TLS: %w", err)
+	}
+	return socket, nil
 }
 
-func credentials(host transport.Host, method string) amqp091.Authentication {
-	user, password := orDefault(host.User, defaultUser), orDefault(host.Password, defaultUser)
-	if method == "PLAIN" {
-		return &amqp091.PlainAuth{Username: user, Password: password}
+func handshakeError(ctx context.Context, o *Options, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		err = context.Cause(ctx)
+	case errors.Is(err, amqp091.ErrSASL):
+		err = fmt.Errorf("the broker does not offer the login method %s", o.LoginMethod)
+	default:
+		err = brokerError(err)
 	}
-	return &amqp091.AMQPlainAuth{Username: user, Password: password}
+	return fmt.Errorf("handshake: %w", err)
 }
 
 func orDefault(s, value string) string {
@@ -98,6 +117,13 @@ func orDefault(s, value string) string {
 		return value
 	}
 	return s
+}
+
+func nameOf(host transport.Host) string { return orDefault(host.Name, "localhost") }
+
+// addressOf is what is dialled.
+func addressOf(host transport.Host) string {
+	return net.JoinHostPort(nameOf(host), strconv.Itoa(portOf(host)))
 }
 
 func portOf(host transport.Host) int {

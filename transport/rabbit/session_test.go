@@ -105,34 +105,22 @@ func TestCloseEndsAHandshakeThatIsUnderWay(t *testing.T) {
 func TestHandshakeErrorTellsWhoEndedIt(t *testing.T) {
 	t.Parallel()
 	failed := &amqp091.Error{Code: 403, Reason: "ACCESS_REFUSED", Server: true}
+	o := DefaultOptions()
 	var refused *BrokerError
-	if err := handshakeError(t.Context(), failed); !errors.As(err, &refused) || refused.Code != 403 {
+	if err := handshakeError(t.Context(), &o, failed); !errors.As(err, &refused) || refused.Code != 403 {
 		t.Errorf("error = %v, want the broker's", err)
+	}
+	if err := handshakeError(t.Context(), &o, amqp091.ErrSASL); !strings.Contains(err.Error(), "does not offer the login method AMQPLAIN") {
+		t.Errorf("error = %v, want one that names the login method", err)
 	}
 	reason := errors.New("the driver is closed")
 	ctx, cancel := context.WithCancelCause(t.Context())
 	cancel(reason)
-	wantError(t, "error", handshakeError(ctx, failed), reason)
+	wantError(t, "error", handshakeError(ctx, &o, failed), reason)
 }
 
-func TestCredentialsAreGuestWhereTheURLHasNone(t *testing.T) {
+func TestPortIsAMQPsWhereTheURLHasNone(t *testing.T) {
 	t.Parallel()
-	for _, c := range []struct {
-		host           transport.Host
-		user, password string
-	}{
-		{transport.Host{}, "guest", "guest"},
-		{transport.Host{User: "u"}, "u", "guest"},
-		{transport.Host{Password: "p"}, "guest", "p"},
-		{transport.Host{User: "u", Password: "p"}, "u", "p"},
-	} {
-		if plain, ok := credentials(c.host, "PLAIN").(*amqp091.PlainAuth); !ok || plain.Username != c.user || plain.Password != c.password {
-			t.Errorf("PLAIN of %v: %v, want %s and %s", c.host, plain, c.user, c.password)
-		}
-		if amq, ok := credentials(c.host, "AMQPLAIN").(*amqp091.AMQPlainAuth); !ok || amq.Username != c.user || amq.Password != c.password {
-			t.Errorf("AMQPLAIN of %v: %v, want %s and %s", c.host, amq, c.user, c.password)
-		}
-	}
 	for port, want := range map[int]int{0: 5672, 5671: 5671} {
 		if got := portOf(transport.Host{Port: port}); got != want {
 			t.Errorf("portOf(%d) = %d, want %d", port, got, want)

@@ -75,17 +75,21 @@ func recordedURLs(t *testing.T, file string) []recordedURL {
 }
 
 func connections(u *transport.URL) []connection {
-	hosts := u.Hosts
-	if len(hosts) == 0 {
-		hosts = []transport.Host{{}}
-	}
 	var all []connection
-	for _, host := range hosts {
-		login := credentials(host, "PLAIN").(*amqp091.PlainAuth)
+	for _, host := range hostsOf(u) {
+		login := plainLogin(host)
 		all = append(all, connection{
-			Hostname: orDefault(host.Name, "localhost"), UserID: login.Username, Password: login.Password,
+			Hostname: nameOf(host), UserID: login.Username, Password: login.Password,
 			VirtualHost: orDefault(u.VirtualHost, "/"), Port: portOf(host),
 		})
 	}
 	return all
+}
+
+func plainLogin(host transport.Host) *amqp091.PlainAuth {
+	login, err := credentials(host, &Options{LoginMethod: "PLAIN"})
+	if err != nil {
+		panic(err) // without files there is nothing that can fail
+	}
+	return login.(*amqp091.PlainAuth)
 }
