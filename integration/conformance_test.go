@@ -19,20 +19,25 @@ import (
 // TestRabbitDriverConforms runs the suite of all drivers against a real broker, on a virtual host of its own.
 func TestRabbitDriverConforms(t *testing.T) {
 	t.Parallel()
-	b := broker.Shared(t)
-	url := b.VHost(t)
+	conforms(t, broker.Shared(t), "", transporttest.Features{})
+}
+
+// conforms runs the suite of all drivers on a virtual host of b, with the options in query. What the driver can do is
+// added to features.
+func conforms(t *testing.T, b *broker.Broker, query string, features transporttest.Features) {
+	t.Helper()
+	plain := b.VHost(t)
+	url := plain + query
 	newDriver := func(tb testing.TB) transport.Driver { tb.Helper(); return openDriver(tb, url) }
-	raw := dial(t, url)
-	features := transporttest.Features{
-		Redelivered: true,
-		RawPublish: func(tb testing.TB, exchange, key, contentType string, body []byte) {
-			tb.Helper()
-			rawPublish(tb, raw, exchange, key, amqp.Publishing{
-				ContentType: contentType, ContentEncoding: "utf-8", DeliveryMode: amqp.Persistent, Body: body,
-			})
-		},
-		Unreachable: func(tb testing.TB) transport.Driver { tb.Helper(); return openDriver(tb, unreachableURL(tb)) },
+	raw := dial(t, plain)
+	features.Redelivered = true
+	features.RawPublish = func(tb testing.TB, exchange, key, contentType string, body []byte) {
+		tb.Helper()
+		rawPublish(tb, raw, exchange, key, amqp.Publishing{
+			ContentType: contentType, ContentEncoding: "utf-8", DeliveryMode: amqp.Persistent, Body: body,
+		})
 	}
+	features.Unreachable = func(tb testing.TB) transport.Driver { tb.Helper(); return openDriver(tb, unreachableURL(tb)) }
 	if !b.CanControl() { // the virtual host is one that others use
 		features.Cleanup = func(tb testing.TB, exchanges, queues []string) { tb.Helper(); remove(tb, raw, exchanges, queues) }
 	}

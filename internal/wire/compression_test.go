@@ -95,6 +95,33 @@ func withDictionary(tb testing.TB, code byte) []byte {
 	return xz
 }
 
+func TestWhatIsCompressedIsReadBack(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{wire.CompressGzip, wire.CompressLZMA} {
+		for _, text := range [][]byte{[]byte("h"), []byte("hello hello hello"), bytes.Repeat([]byte("0123456789"), 1<<20)} {
+			packed, err := wire.Compress(name, text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(text) > 100 && len(packed) > len(text)/10 {
+				t.Errorf("%s: %d bytes were made of %d that repeat themselves", name, len(packed), len(text))
+			}
+			if got, err := wire.Decompress(name, packed); err != nil || !bytes.Equal(got, text) {
+				t.Errorf("%s: %d bytes come back as %d, %v", name, len(text), len(got), err)
+			}
+		}
+	}
+	// A zlib stream, whatever kombu calls it.
+	if packed, err := wire.Compress(wire.CompressGzip, []byte("x")); err != nil || packed[0] != 0x78 {
+		t.Errorf("gzip: %x, %v; want a zlib stream", packed, err)
+	}
+	for _, name := range []string{"", "gzip", wire.CompressBZ2} {
+		if _, err := wire.Compress(name, []byte("x")); err == nil {
+			t.Errorf("Compress as %q succeeds", name)
+		}
+	}
+}
+
 func TestDecompressRefusesWhatIsBroken(t *testing.T) {
 	t.Parallel()
 	zlibText, gzipText := packed(t, zlibWriter, []byte("hello hello hello")), packed(t, gzipWriter, []byte("hello hello hello"))

@@ -39,10 +39,8 @@ func (a *attachment) open() error {
 	if err := a.channel.Qos(a.sub.prefetch, 0, false); err != nil {
 		return fmt.Errorf("set the prefetch: %w", brokerError(err))
 	}
-	for i := range a.sub.queues {
-		if err := a.declare(&a.sub.queues[i]); err != nil {
-			return err
-		}
+	if err := a.declare(a.sub.queues); err != nil {
+		return err
 	}
 	a.deliveries = make([]<-chan amqp091.Delivery, max(len(a.sub.queues), maxQueues))
 	for i := range a.sub.queues {
@@ -56,20 +54,19 @@ func (a *attachment) open() error {
 // maxQueues is how many queues one subscription can have: those of a server.
 const maxQueues = 3
 
-func (a *attachment) declare(q *queue) error {
-	if ex := q.exchange; ex.name != "" {
-		if err := a.channel.ExchangeDeclare(ex.name, ex.kind, ex.durable, ex.autoDelete, false, false, nil); err != nil {
-			return fmt.Errorf("declare exchange %q: %w", ex.name, brokerError(err))
+// declare sets queues up, on a channel that is thrown away: this one may have deliveries.
+func (a *attachment) declare(queues []queue) error {
+	done, err := a.sub.driver.consumer.turn(a.session)
+	if err != nil {
+		return err
+	}
+	defer done()
+	d := declarer{session: a.session, driver: a.sub.driver, known: make(map[string]bool)}
+	defer d.close()
+	for i := range queues {
+		if err := d.setUp(&queues[i]); err != nil {
+			return err
 		}
-	}
-	if _, err := a.channel.QueueDeclare(q.name, q.durable, q.autoDelete, false, false, q.arguments); err != nil {
-		return fmt.Errorf("declare queue %q: %w", q.name, brokerError(err))
-	}
-	if q.exchange.name == "" {
-		return nil
-	}
-	if err := a.channel.QueueBind(q.name, q.bindingKey, q.exchange.name, false, nil); err != nil {
-		return fmt.Errorf("bind queue %q to exchange %q: %w", q.name, q.exchange.name, brokerError(err))
 	}
 	return nil
 }
@@ -77,7 +74,8 @@ func (a *attachment) declare(q *queue) error {
 // consume begins to consume a queue. Consumer tags are decimal numbers in the order of the queues.
 func (a *attachment) consume(i int) error {
 	name := a.sub.queues[i].name
-	deliveries, err := a.channel.Consume(name, consumerTag(i), false, false, false, false, nil)
+	arguments := a.sub.driver.options.consumeArguments(&a.sub.queues[i], &a.sub.position)
+	deliveries, err := a.channel.Consume(name, consumerTag(i), false, false, false, false, arguments)
 	if err != nil {
 		return fmt.Errorf("consume queue %q: %w", name, brokerError(err))
 	}
@@ -136,6 +134,9 @@ func (a *attachment) receive(i int, d amqp091.Delivery, ok bool) error {
 	if !ok {
 		return a.cancelled(i)
 	}
+	if a.sub.queues[i].stream {
+		a.sub.position.received(&d)
+	}
 	if v, settled := a.sub.receive(&delivery{Delivery: d, attachment: a}); settled {
 		return a.settle(d.DeliveryTag, v)
 	}
@@ -156,6 +157,7 @@ func (a *attachment) settle(tag uint64, v verdict) error {
 		return fmt.Errorf("settle a message: %w", brokerError(err))
 	}
 	a.batch.settled(tag, v == accept)
+	a.sub.position.settled(tag)
 	if a.batch.count >= ackCount {
 		return a.acknowledge()
 	}
@@ -191,7 +193,10 @@ func (a *attachment) cancelled(i int) error {
 	q := &a.sub.queues[i]
 	a.sub.driver.stats.cancelled.Add(1)
 	a.sub.driver.log.WithField("queue", q.name).Warn("consumer cancelled by the broker, consuming again")
-	if err := a.declare(q); err != nil {
+	if q.stream {
+		a.sub.position.forget()
+	}
+	if err := a.declare(a.sub.queues[i : i+1]); err != nil {
 		return err
 	}
 	return a.consume(i)

@@ -14,6 +14,22 @@ type consumers struct {
 	subs    []*subscription
 	session *session
 	running sync.WaitGroup
+
+	// declaring holds a token while a subscription declares its queues: when the broker ends the connection over that,
+	// it is clear whose queue it refused.
+	declaring chan struct{}
+}
+
+func newConsumers() *consumers { return &consumers{declaring: make(chan struct{}, 1)} }
+
+// turn waits until the caller may declare on a session, and returns what ends its turn.
+func (c *consumers) turn(s *session) (done func(), err error) {
+	select {
+	case c.declaring <- struct{}{}:
+		return func() { <-c.declaring }, nil
+	case <-s.ended:
+		return nil, s.cause()
+	}
 }
 
 // add remembers a subscription and attaches it, at once where there is a session.

@@ -33,6 +33,11 @@ type Driver struct {
 	limit       loglimit.Limiter
 	stats       counters
 
+	// What was found out about the broker: kinds of queues that it refuses, and the queues and exchanges that exist with
+	// other flags.
+	denials     denials
+	differences sync.Map
+
 	publisher *link
 	direct    *lane // requests to topics and servers, replies
 	bulk      *lane // those that are long: a broker may refuse them, which costs the channel
@@ -69,7 +74,7 @@ func Open(u *transport.URL, opts ...Option) (*Driver, error) {
 	options.TLS.tell(d.log)
 	d.direct, d.bulk, d.fanout = newLane(d, false), newLane(d, false), newLane(d, true)
 	d.publisher = newLink("publish", d, d.servePublisher)
-	d.consumer = &consumers{}
+	d.consumer = newConsumers()
 	d.consumer.link = newLink("consume", d, d.consumer.serve)
 	d.replier.driver = d
 	d.replies.driver = d
@@ -202,13 +207,20 @@ func (d *Driver) publication(to target.Target, req *transport.Request, opts tran
 	if len(body) > wire.MaxSize {
 		return nil, fmt.Errorf("rabbit: %w: the request has %d bytes, the limit is %d", transport.ErrTooLarge, len(body), wire.MaxSize)
 	}
-	p := &publication{message: newMessage(req.ContentType, body), uniqueID: req.UniqueID, mandatory: opts.Mandatory && !to.Fanout}
+	message, err := newMessage(req.ContentType, d.options.Compression, body)
+	if err != nil {
+		return nil, err
+	}
+	p := &publication{message: message, uniqueID: req.UniqueID, mandatory: opts.Mandatory && !to.Fanout}
 	if opts.Expiration > 0 {
 		// More than 32 bits of milliseconds (50 days) would cost the channel (rabbit_misc.erl, check_expiry).
 		p.message.Expiration = strconv.FormatInt(min(max(opts.Expiration.Milliseconds(), 1), math.MaxUint32), 10)
 	}
 	if !req.Deadline.IsZero() {
-		p.message.Headers = amqp091.Table{wire.DeadlineHeader: req.Deadline.UnixMilli()}
+		if p.message.Headers == nil {
+			p.message.Headers = make(amqp091.Table, 1)
+		}
+		p.message.Headers[wire.DeadlineHeader] = req.Deadline.UnixMilli()
 	}
 	p.exchange, p.key = d.options.address(to)
 	if err := checkNames(to, p.exchange.name, p.key); err != nil {

@@ -481,7 +481,7 @@ func TestSubscriptionIsReadyWhenItIsAttached(t *testing.T) {
 	t.Parallel()
 	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
 		begin := func() (*subscription, <-chan error) {
-			sub := newSubscription(d, []queue{d.options.replyQueue()}, 1, nil, nil)
+			sub := newSubscription(d, []queue{d.options.replyQueue("1")}, 1, nil, nil)
 			done := make(chan error, 1)
 			go func() { done <- sub.ready(t.Context()) }()
 			synctest.Wait()

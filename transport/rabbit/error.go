@@ -34,8 +34,12 @@ func brokerError(err error) error {
 }
 
 // permanent tells errors that another attempt at the same declaration would only repeat: something exists
-// with other flags (406), is not permitted (403), or the broker does not have what is asked for (540).
+// with other flags (406), is not permitted (403, or 541 where it is a kind of queue), or the broker does not have what is asked for (540).
 func permanent(err error) bool {
+	var refused *QueueDeniedError
+	if errors.As(err, &refused) {
+		return true
+	}
 	var e *BrokerError
 	if !errors.As(err, &e) {
 		return false

@@ -200,7 +200,7 @@ func readOutcomes(sent *inFlight, confirms <-chan amqp091.Confirmation, returns 
 				returns = nil
 				continue
 			}
-			sent.markReturned(r.ContentType, r.Body)
+			sent.markReturned(&r)
 		case c, ok := <-confirms:
 			if !ok {
 				confirms = nil
@@ -217,71 +217,5 @@ func readOutcomes(sent *inFlight, confirms <-chan amqp091.Confirmation, returns 
 				p.settle(nil)
 			}
 		}
-	}
-}
-
-// declarer declares exchanges for a lane, on a channel of its own: a declaration that the broker refuses
-// closes its channel, and with it would go what is in flight.
-type declarer struct {
-	session *session
-	driver  *Driver
-	channel *amqp091.Channel
-	known   map[string]bool
-}
-
-// ensure declares the exchange unless that was done on this session. Publishers declare with their own flags;
-// where the exchange exists with others, it is used as it is. It fails with ErrRejected where the exchange does not
-// exist and the broker does not let it be made: publishing to it would cost the channel.
-func (d *declarer) ensure(ex exchange, again bool) error {
-	if ex.name == "" || d.known[ex.name] && !again {
-		return nil
-	}
-	if err := d.open(); err != nil {
-		return err
-	}
-	err := brokerError(d.channel.ExchangeDeclare(ex.name, ex.kind, ex.durable, ex.autoDelete, false, false, nil))
-	if err != nil && !permanent(err) {
-		return fmt.Errorf("declare exchange %q: %w", ex.name, err)
-	}
-	if err != nil {
-		if missing := d.look(ex.name); missing != nil {
-			return fmt.Errorf("%w: declare exchange %q: %w", missing, ex.name, err)
-		}
-		if log := d.driver.rarely("exchange " + ex.name); log != nil {
-			log.WithError(err).WithField("exchange", ex.name).Warn("exchange is not as declared here, using it as it is")
-		}
-	}
-	d.known[ex.name] = true
-	return nil
-}
-
-// open sees to it that there is a channel; a refused declaration has closed the last one.
-func (d *declarer) open() error {
-	if d.channel != nil && !d.channel.IsClosed() {
-		return nil
-	}
-	ch, err := d.session.connection.Channel()
-	if err != nil {
-		return fmt.Errorf("open a channel: %w", brokerError(err))
-	}
-	d.channel = ch
-	return nil
-}
-
-// look fails with ErrRejected where the exchange does not exist.
-func (d *declarer) look(name string) error {
-	if err := d.open(); err != nil {
-		return err
-	}
-	err := brokerError(d.channel.ExchangeDeclarePassive(name, "topic", false, false, false, false, nil))
-	if vanished(err) {
-		return transport.ErrRejected
-	}
-	return err
-}
-
-func (d *declarer) close() {
-	if d.channel != nil {
-		d.session.closeChannel(d.channel)
 	}
 }

@@ -32,7 +32,7 @@ func (d *Driver) Listen(ctx context.Context, on target.Target, opts transport.Li
 	if err := on.CheckServer(); err != nil {
 		return nil, err
 	}
-	queues := d.options.serverQueues(on)
+	queues := d.options.serverQueues(on, d.options.queueSuffix)
 	for _, q := range queues {
 		if err := checkNames(on, q.name, q.exchange.name); err != nil {
 			return nil, err

@@ -44,7 +44,7 @@ func wantAsked(tb testing.TB, a *attachment, want ...ackRequest) {
 // attachedListener is a listener of d on a channel, or on none.
 func attachedListener(d *Driver, a *attachment) *listener {
 	l := &listener{driver: d, arrived: make(chan struct{}, 1)}
-	queues := d.options.serverQueues(target.Target{Exchange: "x", Topic: "t", Server: "s"})
+	queues := d.options.serverQueues(target.Target{Exchange: "x", Topic: "t", Server: "s"}, d.options.queueSuffix)
 	l.subscription = newSubscription(d, queues, 1, l.receive, l.lost)
 	d.consumer.add(l.subscription)
 	if a != nil {

@@ -2,6 +2,8 @@ package rabbit
 
 import (
 	"errors"
+	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -44,6 +46,32 @@ func TestOptionsAreReadAsOsloReadsThem(t *testing.T) {
 		"direct_mandatory_flag=no&amqp_durable_queues=yes&rabbit_qos_prefetch_count=7": func(o *Options) {
 			o.DirectMandatory, o.DurableQueues, o.Prefetch = false, true, 7
 		},
+		"rabbit_quorum_delivery_limit=5":                     func(o *Options) { o.QuorumDeliveryLimit = 5 },
+		"rabbit_quorum_max_memory_length=100":                func(o *Options) { o.QuorumMaxMemoryLength = 100 },
+		"rabbit_quroum_max_memory_length=100":                func(o *Options) { o.QuorumMaxMemoryLength = 100 },
+		"rabbit_quorum_max_memory_bytes=6000000000":          func(o *Options) { o.QuorumMaxMemoryBytes = 6000000000 },
+		"rabbit_quroum_max_memory_bytes=1":                   func(o *Options) { o.QuorumMaxMemoryBytes = 1 },
+		"rabbit_ha_queues=true":                              func(o *Options) { o.HAQueues = true },
+		"use_queue_manager=1&hostname=h&processname=p":       func(o *Options) { o.QueueManager, o.Hostname, o.Processname = true, "h", "p" },
+		"enable_cancel_on_failover=true":                     func(o *Options) { o.CancelOnFailover = true },
+		"kombu_compression=gzip":                             func(o *Options) { o.Compression = "application/x-gzip" },
+		"kombu_compression=zlib":                             func(o *Options) { o.Compression = "application/x-gzip" },
+		"kombu_compression=lzma":                             func(o *Options) { o.Compression = "application/x-lzma" },
+		"kombu_compression=xz":                               func(o *Options) { o.Compression = "application/x-lzma" },
+		"profile=legacy":                                     func(*Options) {},
+		"profile=durable":                                    func(o *Options) { o.DurableQueues = true },
+		"profile=quorum":                                     func(o *Options) { o.QuorumQueue, o.TransientQuorumQueue = true, true },
+		"profile=durable&amqp_durable_queues=false":          func(*Options) {}, // an option beside it wins, however they are ordered
+		"profile=quorum&rabbit_transient_quorum_queue=false": func(o *Options) { o.QuorumQueue = true },
+		"profile=durable&rabbit_stream_fanout=true": func(o *Options) {
+			o.DurableQueues, o.StreamFanout, o.TransientQuorumQueue = true, true, true
+		},
+		"rabbit_stream_fanout=true&rabbit_transient_quorum_queue=true&rabbit_qos_prefetch_count=10": func(o *Options) {
+			o.StreamFanout, o.TransientQuorumQueue, o.Prefetch = true, true, 10
+		},
+		// The present name of an option wins over an old one, whichever comes first.
+		"kombu_reconnect_timeout=1&kombu_missing_consumer_retry_timeout=2":  func(o *Options) { o.MissingConsumerTimeout = 2 * time.Second },
+		"rabbit_quroum_max_memory_bytes=1&rabbit_quorum_max_memory_bytes=2": func(o *Options) { o.QuorumMaxMemoryBytes = 2 },
 		"amqp_durable_queues=": func(*Options) {}, // an empty value is no value
 	} {
 		want := Options{
@@ -75,6 +103,19 @@ func TestEveryOptionRefusesWhatItCannotRead(t *testing.T) {
 		"kombu_missing_consumer_retry_timeout": {"-1", "for ever"},
 		"kombu_reconnect_timeout":              {"1e3"},
 		"direct_mandatory_flag":                {"true,false"}, // given twice
+		"rabbit_quorum_delivery_limit":         {"-1", "many"},
+		"rabbit_quorum_max_memory_length":      {"1.5"},
+		"rabbit_quroum_max_memory_length":      {"9223372036854775808"},
+		"rabbit_quorum_max_memory_bytes":       {"1k"},
+		"rabbit_quroum_max_memory_bytes":       {"-5"},
+		"rabbit_ha_queues":                     {"all"},
+		"rabbit_stream_fanout":                 {"2"},
+		"use_queue_manager":                    {"perhaps"},
+		"hostname":                             {"host%1b"},
+		"processname":                          {"name%7f"},
+		"enable_cancel_on_failover":            {"never"},
+		"kombu_compression":                    {"bz2", "bzip2", "bzip", "brotli"},
+		"profile":                              {"stream", "Quorum"},
 	}
 	for name := range parsers {
 		if len(wrong[name]) == 0 {
@@ -85,10 +126,41 @@ func TestEveryOptionRefusesWhatItCannotRead(t *testing.T) {
 		for _, value := range values {
 			_, err := parse("rabbit://h/?" + name + "=" + strings.ReplaceAll(value, ",", "&"+name+"="))
 			if !errors.Is(err, transport.ErrInvalidURL) || !strings.Contains(err.Error(), "option "+name+": want") ||
-				!strings.Contains(err.Error(), `"`+value+`"`) {
+				!strings.Contains(err.Error(), unescaped(t, value)) {
 				t.Errorf("%s=%s: error = %v, want one that names the option, the value and what it should be", name, value, err)
 			}
 		}
+	}
+}
+
+// unescaped is a value as errors show it.
+func unescaped(tb testing.TB, value string) string {
+	tb.Helper()
+	text, err := url.QueryUnescape(value)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return strconv.Quote(text)
+}
+
+func TestOptionsThatExcludeEachOtherAreRefused(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("h", 201)
+	for query, want := range map[string]string{
+		"rabbit_ha_queues=1&rabbit_quorum_queue=1":                              "rabbit_ha_queues and rabbit_quorum_queue",
+		"rabbit_ha_queues=1&rabbit_transient_quorum_queue=1":                    "rabbit_ha_queues and rabbit_transient_quorum_queue",
+		"rabbit_ha_queues=1&profile=quorum":                                     "rabbit_ha_queues and rabbit_quorum_queue",
+		"rabbit_stream_fanout=1&rabbit_qos_prefetch_count=1":                    "needs rabbit_transient_quorum_queue",
+		"rabbit_stream_fanout=1&rabbit_transient_quorum_queue=1":                "needs rabbit_qos_prefetch_count",
+		"profile=quorum&rabbit_stream_fanout=1&rabbit_transient_quorum_queue=0": "needs rabbit_transient_quorum_queue",
+		"use_queue_manager=1&processname=p&hostname=" + long:                    "more than 200 bytes",
+	} {
+		if _, err := parse("rabbit://h/?" + query); !errors.Is(err, transport.ErrInvalidURL) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error = %v, want one about %s", query, err, want)
+		}
+	}
+	if _, err := parse("rabbit://h/?kombu_compression=bz2"); err == nil || !strings.Contains(err.Error(), "not written") {
+		t.Errorf("bz2: error = %v, want it to say why", err)
 	}
 }
 

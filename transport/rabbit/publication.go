@@ -2,6 +2,7 @@ package rabbit
 
 import (
 	"cmp"
+	"fmt"
 	"sync"
 	"sync/atomic"
 
@@ -37,14 +38,24 @@ const (
 // withdraw takes the publication back. It reports false where it is too late: settle will be called, or was.
 func (p *publication) withdraw() bool { return p.state.CompareAndSwap(queued, withdrawn) }
 
-// newMessage makes the properties that every message has (WIRE: nothing else is ever set).
-func newMessage(contentType string, body []byte) amqp091.Publishing {
+// newMessage makes the properties that every message has (WIRE: nothing else is ever set), with the body compressed
+// as said.
+func newMessage(contentType, compression string, body []byte) (amqp091.Publishing, error) {
+	var headers amqp091.Table
+	if compression != "" {
+		packed, err := wire.Compress(compression, body)
+		if err != nil {
+			return amqp091.Publishing{}, fmt.Errorf("rabbit: %w", err)
+		}
+		headers, body = amqp091.Table{wire.CompressionHeader: compression}, packed
+	}
 	return amqp091.Publishing{
+		Headers:         headers,
 		ContentType:     cmp.Or(contentType, wire.ContentTypeJSON),
 		ContentEncoding: wire.ContentEncoding,
 		DeliveryMode:    amqp091.Persistent,
 		Body:            body,
-	}
+	}, nil
 }
 
 // inFlight are the publications of one channel that the broker has not confirmed, in the order they were
@@ -88,8 +99,13 @@ func (f *inFlight) unpush() {
 }
 
 // markReturned notes that the broker sent a message back. Its confirm is still to come.
-func (f *inFlight) markReturned(contentType string, body []byte) {
-	id := wire.UniqueID(contentType, body)
+func (f *inFlight) markReturned(r *amqp091.Return) {
+	algorithm, _ := r.Headers[wire.CompressionHeader].(string)
+	body, err := wire.Decompress(algorithm, r.Body)
+	if err != nil { // not of this side
+		return
+	}
+	id := wire.UniqueID(r.ContentType, body)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, p := range f.queue[f.head:] {

@@ -137,6 +137,31 @@ func TestConfirmsThatNobodyWaitsForAreIgnored(t *testing.T) {
 	s.want(t, "a", nil)
 }
 
+func TestReturnIsFoundByItsIDInACompressedBody(t *testing.T) {
+	t.Parallel()
+	for value, name := range compressions {
+		var s settlement
+		var sent inFlight
+		sent.push(s.publication("a"))
+		sent.push(s.publication("b"))
+		message, err := newMessage("", name, body("b"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if message.Headers["compression"] != name || string(message.Body) == string(body("b")) {
+			t.Errorf("%s: the message is not compressed, headers %v", value, message.Headers)
+		}
+		outcomes(&sent, func(confirms chan<- amqp091.Confirmation, returns chan<- amqp091.Return) {
+			returns <- amqp091.Return{Headers: amqp091.Table{"compression": name}, Body: []byte("broken")}
+			returns <- amqp091.Return{Headers: message.Headers, ContentType: message.ContentType, Body: message.Body}
+			confirms <- amqp091.Confirmation{DeliveryTag: 1, Ack: true}
+			confirms <- amqp091.Confirmation{DeliveryTag: 2, Ack: true}
+		})
+		s.want(t, "a", nil)
+		s.want(t, "b", transport.ErrUndeliverable)
+	}
+}
+
 func TestMessagesWithoutIDAreNeverTakenForReturned(t *testing.T) {
 	t.Parallel()
 	var s settlement

@@ -139,16 +139,24 @@ func (r *replier) heartbeat(ctx context.Context, req *transport.Request) error {
 	r.driver.publisher.start()
 	id := wire.NewID()
 	body := wire.AppendReply(nil, &transport.Reply{MsgID: req.MsgID, ContentType: req.ContentType, UniqueID: id})
+	message, err := newMessage(req.ContentType, r.driver.options.Compression, body)
+	if err != nil {
+		return err
+	}
 	return r.driver.direct.submit(ctx, &publication{
-		key: queue, mandatory: r.driver.options.DirectMandatory, message: newMessage(req.ContentType, body), uniqueID: id,
+		key: queue, mandatory: r.driver.options.DirectMandatory, message: message, uniqueID: id,
 		settle: func(error) {},
 	})
 }
 
 func (r *replier) publish(ctx context.Context, rep *reply) error {
 	r.driver.publisher.start()
+	message, err := newMessage(rep.contentType, r.driver.options.Compression, rep.body)
+	if err != nil {
+		return err
+	}
 	return r.driver.laneOf(len(rep.body)).submit(ctx, &publication{
-		key: rep.queue, mandatory: r.driver.options.DirectMandatory, message: newMessage(rep.contentType, rep.body), uniqueID: rep.uniqueID,
+		key: rep.queue, mandatory: r.driver.options.DirectMandatory, message: message, uniqueID: rep.uniqueID,
 		settle: func(err error) { r.settled(rep, err) },
 	})
 }

@@ -1,6 +1,7 @@
 package rabbit
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -17,7 +18,7 @@ type replies struct {
 	subscription *subscription
 }
 
-// replyPrefetch bounds the replies in this process's memory.
+// replyPrefetch bounds the replies in this process's memory, where the options do not.
 const replyPrefetch = 256
 
 // ready returns the name of the reply queue once it is being consumed.
@@ -28,7 +29,7 @@ func (r *replies) ready(ctx context.Context, retry int) (string, error) {
 	r.mu.Lock()
 	sub := r.subscription
 	if sub == nil {
-		sub = newSubscription(r.driver, []queue{r.driver.options.replyQueue()}, replyPrefetch, r.receive, func(*attachment) {})
+		sub = newSubscription(r.driver, []queue{r.driver.options.replyQueue(r.driver.options.queueSuffix())}, r.prefetch(), r.receive, func(*attachment) {})
 		r.subscription = sub
 		r.driver.consumer.add(sub)
 	}
@@ -43,6 +44,8 @@ func (r *replies) ready(ctx context.Context, retry int) (string, error) {
 	}
 	return sub.queues[0].name, nil
 }
+
+func (r *replies) prefetch() int { return cmp.Or(r.driver.options.Prefetch, replyPrefetch) }
 
 // receive hands a reply to its call, on the goroutine that owns the channel.
 func (r *replies) receive(d *delivery) (verdict, bool) {

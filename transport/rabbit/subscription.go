@@ -2,6 +2,7 @@ package rabbit
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -28,6 +29,8 @@ type subscription struct {
 	stopping  chan struct{} // closed by stop: no further attachment, the present one cancels its consumers
 	once      sync.Once
 	abandoned atomic.Bool // set before stopping is closed: nobody will ask the present attachment to end
+
+	position streamPosition // of the goroutine that owns the present channel
 
 	mu      sync.Mutex // protects what follows
 	current *attachment
@@ -128,7 +131,7 @@ func (sub *subscription) serve(ctx context.Context, s *session) {
 			log.WithFields(logrus.Fields{"error": err, "queue": sub.queues[0].name}).Warn("consuming channel lost, opening another")
 		}
 		select {
-		case <-time.After(min(time.Duration(attempt)*channelPause, longestBackoff)):
+		case <-time.After(pauseAfter(attempt, err)):
 		case <-sub.stopping:
 			return
 		case <-ctx.Done():
@@ -137,6 +140,15 @@ func (sub *subscription) serve(ctx context.Context, s *session) {
 			return
 		}
 	}
+}
+
+// pauseAfter is how long to wait after so many attempts, the last of which ended with err.
+func pauseAfter(attempt int, err error) time.Duration {
+	var refused *QueueDeniedError
+	if errors.As(err, &refused) {
+		return denialPause
+	}
+	return min(time.Duration(attempt)*channelPause, longestBackoff)
 }
 
 // attach declares and consumes on a new channel.

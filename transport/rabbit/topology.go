@@ -1,13 +1,14 @@
 package rabbit
 
 import (
+	"fmt"
+	"maps"
 	"math"
 	"strings"
 	"time"
 
 	"github.com/rabbitmq/amqp091-go"
 
-	"github.com/goslo/goslo/internal/wire"
 	"github.com/goslo/goslo/target"
 )
 
@@ -28,7 +29,9 @@ type queue struct {
 	arguments           amqp091.Table
 	exchange            exchange // no binding where its name is empty
 	bindingKey          string
-	private             bool // belongs to this process: deleted on a clean stop
+	own                 bool // belongs to this process: no peer declares it, so that its flags are free
+	private             bool // is deleted on a clean stop
+	stream              bool // is read by offset
 }
 
 // controlExchange is where requests to topics and servers are published.
@@ -43,48 +46,107 @@ func (o *Options) fanoutExchange(topic string) exchange {
 }
 
 // serverQueues are the three queues of a server, in the order oslo.messaging declares them: the topic's, which
-// all servers share, the server's own, and a private one for fanout.
-func (o *Options) serverQueues(on target.Target) []queue {
-	shared := func(name string) queue {
-		q := queue{
-			name: name, durable: o.DurableQueues || o.QuorumQueue, autoDelete: o.AutoDelete,
-			exchange: o.controlExchange(on.Exchange), bindingKey: name,
-		}
-		if o.QuorumQueue {
-			q.arguments = amqp091.Table{"x-queue-type": "quorum"}
-		}
-		return q
+// all servers share, the server's own, and one for fanout, which is the server's own unless it is a stream. suffix
+// gives the end of a name that no other queue has.
+func (o *Options) serverQueues(on target.Target, suffix func() string) []queue {
+	var fanout queue
+	if o.StreamFanout {
+		fanout = o.streamQueue(on.Topic)
+	} else {
+		fanout = o.ownQueue(on.Topic + "_fanout_" + suffix())
+		fanout.private = !o.QueueManager
 	}
-	fanout := o.privateQueue(on.Topic + "_fanout_" + wire.NewID())
 	fanout.exchange, fanout.bindingKey = o.fanoutExchange(on.Topic), on.Topic
-	return []queue{shared(on.Topic), shared(on.Topic + "." + on.Server), fanout}
+	return []queue{o.sharedQueue(on.Exchange, on.Topic), o.sharedQueue(on.Exchange, on.Topic+"."+on.Server), fanout}
+}
+
+// sharedQueue is a queue that peers declare as well, bound by its own name.
+func (o *Options) sharedQueue(exchange, name string) queue {
+	q := queue{
+		name: name, durable: o.DurableQueues || o.QuorumQueue, autoDelete: o.AutoDelete,
+		exchange: o.controlExchange(exchange), bindingKey: name,
+	}
+	q.arguments = o.typeArguments(o.QuorumQueue)
+	return q
+}
+
+// streamQueue is the one stream of a topic. Its arguments are none of those of other queues.
+func (o *Options) streamQueue(topic string) queue {
+	q := queue{name: topic + "_fanout", durable: true, stream: true, arguments: amqp091.Table{"x-queue-type": "stream"}}
+	if o.TransientQueuesTTL > 0 {
+		q.arguments["x-max-age"] = fmt.Sprintf("%ds", int64(o.TransientQueuesTTL.Seconds()))
+	}
+	return q
 }
 
 // replyQueue is the queue that the replies to this process's calls arrive on. It outlives the process for a
 // while, so that it is not marked private: oslo.messaging leaves it to expire.
-func (o *Options) replyQueue() queue {
-	q := o.privateQueue("reply_" + wire.NewID())
-	q.private = false
-	return q
-}
+func (o *Options) replyQueue(suffix string) queue { return o.ownQueue("reply_" + suffix) }
 
-func (o *Options) privateQueue(name string) queue {
-	q := queue{name: name, durable: o.TransientQuorumQueue, private: true, arguments: amqp091.Table{}}
-	if o.TransientQuorumQueue {
-		q.arguments["x-queue-type"] = "quorum"
-	}
+func (o *Options) ownQueue(name string) queue {
+	q := queue{name: name, durable: o.TransientQuorumQueue, own: true, arguments: o.typeArguments(o.TransientQuorumQueue)}
 	if o.TransientQueuesTTL > 0 {
 		q.arguments["x-expires"] = milliseconds(o.TransientQueuesTTL)
 	}
 	return q
 }
 
-// milliseconds is a duration in an argument, 32 bits wide where they hold it, as oslo.messaging sends it.
-func milliseconds(d time.Duration) any {
-	if n := d.Milliseconds(); n > math.MaxInt32 {
+// typeArguments are those that every queue has, and those of quorum queues.
+func (o *Options) typeArguments(quorum bool) amqp091.Table {
+	arguments := amqp091.Table{}
+	if o.HAQueues {
+		arguments["x-ha-policy"] = "all"
+	}
+	if !quorum {
+		return arguments
+	}
+	arguments["x-queue-type"] = "quorum"
+	for name, limit := range map[string]int64{
+		"x-delivery-limit": o.QuorumDeliveryLimit, "x-max-in-memory-length": o.QuorumMaxMemoryLength,
+		"x-max-in-memory-bytes": o.QuorumMaxMemoryBytes,
+	} {
+		if limit > 0 {
+			arguments[name] = integer(limit)
+		}
+	}
+	return arguments
+}
+
+// consumeArguments are those of basic.consume. position is where a stream is read from.
+func (o *Options) consumeArguments(q *queue, position *streamPosition) amqp091.Table {
+	arguments := amqp091.Table{}
+	if q.stream {
+		arguments["x-stream-offset"] = position.offset()
+	}
+	if o.CancelOnFailover {
+		arguments["x-cancel-on-ha-failover"] = true
+	}
+	return arguments
+}
+
+// expiry is after how long a durable queue of this process is deleted where the options set no time: a transient one
+// would go with its node, this one never.
+const expiry = 30 * time.Minute
+
+// lasting is the queue for a broker that refuses queues that are neither durable nor exclusive.
+func (q queue) lasting() queue {
+	q.durable = true
+	q.arguments = maps.Clone(q.arguments)
+	if q.arguments["x-expires"] == nil {
+		q.arguments["x-expires"] = milliseconds(expiry)
+	}
+	return q
+}
+
+// milliseconds is a duration in an argument.
+func milliseconds(d time.Duration) any { return integer(d.Milliseconds()) }
+
+// integer is a number in an argument, 32 bits wide where they hold it, as oslo.messaging sends it.
+func integer(n int64) any {
+	if n > math.MaxInt32 {
 		return n
 	}
-	return int32(d.Milliseconds())
+	return int32(n)
 }
 
 // address is where a request to a target is published.

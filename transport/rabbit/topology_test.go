@@ -48,8 +48,8 @@ func declarations(tb testing.TB) *recording {
 	if err := json.NewDecoder(unpacked).Decode(&r); err != nil {
 		tb.Fatal(err)
 	}
-	if len(r.OptionSets) < 13 || len(r.Frames) < 500 {
-		tb.Fatalf("%d option sets and %d frames, want at least 13 and 500", len(r.OptionSets), len(r.Frames))
+	if len(r.OptionSets) < 24 || len(r.Frames) < 1000 {
+		tb.Fatalf("%d option sets and %d frames, want at least 24 and 1000", len(r.OptionSets), len(r.Frames))
 	}
 	return &r
 }
@@ -84,6 +84,8 @@ func fieldTypes(table amqp091.Table) map[string]any {
 			types[name] = "l"
 		case string:
 			types[name] = "S"
+		case bool:
+			types[name] = "t"
 		default:
 			types[name] = fmt.Sprintf("%T", value)
 		}
@@ -91,7 +93,9 @@ func fieldTypes(table amqp091.Table) map[string]any {
 	return types
 }
 
-var privateName = regexp.MustCompile(`(reply|_fanout)_[0-9a-f]{32}\b`)
+// privateName finds the end of a name that tells queues apart: the manager's number is counted over a process, which
+// called more often in some recordings than in others.
+var privateName = regexp.MustCompile(`(reply|_fanout)_(?:[0-9a-f]{32}\b|(\S+:\S+:)\d+\b)`)
 
 // text is how frames are compared: with sorted arguments, and the random part of names taken out.
 func text(method string, args map[string]any) string {
@@ -104,7 +108,7 @@ func text(method string, args map[string]any) string {
 		}
 		fmt.Fprintf(&b, " %s=%v", name, number(value))
 	}
-	return privateName.ReplaceAllString(b.String(), "${1}_<id>")
+	return privateName.ReplaceAllString(b.String(), "${1}_${2}<id>")
 }
 
 // number makes numbers of JSON and of Go look alike.
@@ -117,9 +121,9 @@ func number(value any) any {
 
 // declared are the methods by which an attachment sets up queues on its channel; see attachment.open. Without the
 // option, goslo sets a prefetch of its own, which is no matter of agreement between peers.
-func declared(queues []queue, prefetch int) []string {
-	frames := add(nil, "basic.qos", "prefetch_count", prefetch)
-	if prefetch == 0 {
+func declared(o *Options, queues []queue) []string {
+	frames := add(nil, "basic.qos", "prefetch_count", o.Prefetch)
+	if o.Prefetch == 0 {
 		frames = nil
 	}
 	for i := range queues {
@@ -133,7 +137,9 @@ func declared(queues []queue, prefetch int) []string {
 		}
 	}
 	for i := range queues {
-		frames = add(frames, "basic.consume", "queue", queues[i].name, "consumer_tag", consumerTag(i))
+		var position streamPosition
+		frames = add(frames, "basic.consume", "queue", queues[i].name, "consumer_tag", consumerTag(i),
+			"arguments", o.consumeArguments(&queues[i], &position))
 	}
 	return frames
 }
@@ -163,7 +169,10 @@ func TestDeclarationsAreThoseOfOslo(t *testing.T) {
 			t.Parallel()
 			query := map[string]string{}
 			for name, value := range values {
-				query[name] = fmt.Sprint(value)
+				query[name] = fmt.Sprint(number(value))
+			}
+			if strings.HasPrefix(query["kombu_compression"], "bz") { // refused, and no matter of declarations
+				delete(query, "kombu_compression")
 			}
 			o, err := parseOptions(query)
 			if err != nil {
@@ -174,10 +183,10 @@ func TestDeclarationsAreThoseOfOslo(t *testing.T) {
 			server.Server, fanout.Fanout = "node1", true
 			control, _ := o.address(topic)
 			all, _ := o.address(fanout)
-			queues, reply := o.serverQueues(server), []queue{o.replyQueue()}
+			queues, reply := o.serverQueues(server, o.queueSuffix), []queue{o.replyQueue(o.queueSuffix())}
 			want := map[string][]string{
-				"server_start": declared(queues, o.Prefetch),
-				"call":         exchangeDeclared(declared(reply, o.Prefetch), control),
+				"server_start": declared(&o, queues),
+				"call":         exchangeDeclared(declared(&o, reply), control),
 				"cast_fanout":  exchangeDeclared(nil, all),
 				"stop":         append(deleted(queues), deleted(reply)...),
 			}
@@ -194,6 +203,10 @@ func TestDeclarationsAreThoseOfOslo(t *testing.T) {
 				t.Fatal("nobody used these options")
 			}
 			for producer, steps := range got {
+				want := maps.Clone(want)
+				if len(want["stop"]) == 0 { // nothing was sent
+					delete(want, "stop")
+				}
 				if diff := cmp.Diff(steps, want); diff != "" {
 					t.Errorf("goslo declares otherwise than oslo.messaging %s (-oslo +goslo):\n%s", producer, diff)
 				}
@@ -208,7 +221,7 @@ func TestArgumentsHaveTypesThatTheBrokerTakes(t *testing.T) {
 	for _, ttl := range []time.Duration{time.Second, 1800 * time.Second, 2147483 * time.Second, 2147484 * time.Second, 4294967 * time.Second} {
 		o := DefaultOptions()
 		o.TransientQueuesTTL, o.TransientQuorumQueue, o.QuorumQueue = ttl, true, true
-		queues := append(o.serverQueues(target.Target{Topic: "t", Server: "s"}), o.replyQueue())
+		queues := append(o.serverQueues(target.Target{Topic: "t", Server: "s"}, o.queueSuffix), o.replyQueue("1"))
 		for _, q := range queues {
 			if err := q.arguments.Validate(); err != nil {
 				t.Errorf("queue %s: %v", q.name, err)
@@ -262,7 +275,7 @@ func TestPrivateQueuesHaveNamesOfTheirOwn(t *testing.T) {
 	on := target.Target{Exchange: "x", Topic: "t", Server: "s"}
 	seen := map[string]bool{}
 	for range 3 {
-		for _, q := range []queue{o.serverQueues(on)[2], o.replyQueue()} {
+		for _, q := range []queue{o.serverQueues(on, o.queueSuffix)[2], o.replyQueue(o.queueSuffix())} {
 			if seen[q.name] || !privateName.MatchString(q.name) {
 				t.Errorf("queue name %s, want a new one with 32 hexadecimal digits", q.name)
 			}

@@ -3,6 +3,7 @@ package transporttest
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -221,6 +222,28 @@ func take(tb testing.TB, l transport.Listener, method string) transport.Incoming
 	in := pollMethod(tb, l, method)
 	ack(tb, in)
 	return in
+}
+
+// takeReturned polls and acknowledges what was handed back, in its order unless the features say otherwise.
+func (b *bus) takeReturned(tb testing.TB, l transport.Listener, methods ...string) {
+	tb.Helper()
+	if !b.features.Reordered {
+		for _, method := range methods {
+			take(tb, l, method)
+		}
+		return
+	}
+	var got []string
+	for range methods {
+		in := poll(tb, l)
+		ack(tb, in)
+		got = append(got, in.Request().Method)
+	}
+	slices.Sort(got)
+	slices.Sort(methods)
+	if !slices.Equal(got, methods) {
+		tb.Fatalf("polled methods %q, want %q", got, methods)
+	}
 }
 
 func ack(tb testing.TB, in transport.Incoming) {

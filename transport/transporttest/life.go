@@ -68,9 +68,7 @@ func stopHandsBack(t *testing.T, b *bus) {
 	held := pollMethod(t, l, "method_0") // the others are prefetched
 	stop(t, l)
 	next := b.listenOn(t, b.driver(t), b.onServer("host"), 8)
-	for i := range 3 {
-		take(t, next, fmt.Sprint("method_", i+1))
-	}
+	b.takeReturned(t, next, "method_1", "method_2", "method_3")
 	ack(t, held)
 	pollNothing(t, next)
 }
@@ -227,8 +225,7 @@ func closedServerHandsBack(t *testing.T, b *bus) {
 	in := pollMethod(t, l, "held")
 	closeDriver(t, b.server)
 	l = b.listenOn(t, b.driver(t), b.onServer("host"), 4)
-	take(t, l, "held")
-	take(t, l, "prefetched")
+	b.takeReturned(t, l, "held", "prefetched")
 	mustMatch(t, "acknowledge", in.Ack(patient(t)), transport.ErrStale)
 }
 

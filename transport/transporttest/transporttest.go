@@ -29,6 +29,8 @@ type Features struct {
 	Unreachable func(tb testing.TB) transport.Driver
 	// Redelivered tells that incoming requests are a [transport.Redelivery].
 	Redelivered bool
+	// Reordered tells that requests that were handed back come again in any order, as those of a quorum queue do.
+	Reordered bool
 	// FakeTime runs each test in a bubble of testing/synctest: no test takes longer than its work, and one that
 	// leaves a goroutine behind fails. It is for drivers that wait on channels and timers of their own only.
 	FakeTime bool
