@@ -17,7 +17,9 @@ var (
 	ErrUndeliverable  = transport.ErrUndeliverable
 	ErrRejected       = transport.ErrRejected
 	ErrUnconfirmed    = transport.ErrUnconfirmed
+	ErrBlocked        = transport.ErrBlocked
 	ErrConnectionLost = transport.ErrConnectionLost
+	ErrReplyPathLost  = transport.ErrReplyPathLost
 	ErrNotConnected   = transport.ErrNotConnected
 	ErrTooLarge       = transport.ErrTooLarge
 	ErrClosed         = transport.ErrClosed
@@ -50,6 +52,7 @@ const (
 	ReasonNoQueue     = transport.ReasonNoQueue
 	ReasonSilent      = transport.ReasonSilent
 	ReasonUnanswered  = transport.ReasonUnanswered
+	ReasonBlocked     = transport.ReasonBlocked
 )
 
 // InvalidTargetError says which part of a target is missing.

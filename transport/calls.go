@@ -29,6 +29,7 @@ type PendingCall struct {
 	monitor   time.Duration
 	mandatory bool
 	withdraw  func() bool
+	obstacle  func() error
 
 	mu       sync.Mutex // a leaf
 	timeline Timeline
@@ -58,6 +59,18 @@ func (p *PendingCall) Await(id string, withdraw func() bool) error {
 	}
 	c.waiting[id] = p
 	return nil
+}
+
+// Explain has the call ask, where it ends without a word of the broker, what keeps requests from being sent: nil, or an
+// error that matches [ErrBlocked].
+func (p *PendingCall) Explain(obstacle func() error) { p.obstacle = obstacle }
+
+// blocked is that obstacle.
+func (p *PendingCall) blocked() error {
+	if p.obstacle == nil {
+		return nil
+	}
+	return p.obstacle()
 }
 
 // Deliver hands a reply to the call that waits for it. It reports whether one does: replies to calls that
@@ -246,9 +259,22 @@ func (p *PendingCall) failure(ctx context.Context, failed error, silent bool) er
 	case silent:
 		return p.silence(unsent)
 	case unsent:
-		return p.ended(ctx, ReasonNotSent, fmt.Errorf("%w: %w", ErrNotConnected, context.Cause(ctx)))
+		reason, why := p.unsent()
+		return p.ended(ctx, reason, fmt.Errorf("%w: %w", why, context.Cause(ctx)))
 	}
-	return p.ended(ctx, p.progress(), context.Cause(ctx))
+	reason, cause := p.progress(), context.Cause(ctx)
+	if why := p.blocked(); why != nil && reason == ReasonUnconfirmed {
+		cause = fmt.Errorf("%w: %w", why, cause)
+	}
+	return p.ended(ctx, reason, cause)
+}
+
+// unsent is why a request was not sent.
+func (p *PendingCall) unsent() (TimeoutReason, error) {
+	if why := p.blocked(); why != nil {
+		return ReasonBlocked, why
+	}
+	return ReasonNotSent, ErrNotConnected
 }
 
 // Unsent is the error of a call that nothing was sent of because of err: where err is the end of ctx, a
@@ -257,7 +283,11 @@ func (p *PendingCall) Unsent(ctx context.Context, err error) error {
 	if cause := context.Cause(ctx); cause == nil || !errors.Is(err, cause) {
 		return err
 	}
-	return p.ended(ctx, ReasonNotSent, err)
+	reason := ReasonNotSent
+	if errors.Is(err, ErrBlocked) {
+		reason = ReasonBlocked
+	}
+	return p.ended(ctx, reason, err)
 }
 
 // silence is the error of a call that its monitor gives up.
@@ -265,7 +295,7 @@ func (p *PendingCall) silence(unsent bool) error {
 	e := &TimeoutError{MsgID: p.id, Reason: p.progress(), Monitor: p.monitor, Timeline: p.end()}
 	switch {
 	case unsent:
-		e.Reason, e.cause = ReasonNotSent, ErrNotConnected
+		e.Reason, e.cause = p.unsent()
 	case e.Reason == ReasonUnanswered:
 		e.Reason = ReasonSilent
 	}

@@ -22,9 +22,15 @@ var (
 	// ErrUnconfirmed tells that a context ended, or a call's monitor gave up, before the broker had confirmed the
 	// message, on a connection that still seemed to live: it may or may not be taken.
 	ErrUnconfirmed = errors.New("the broker did not confirm the message")
+	// ErrBlocked tells that a context ended while the broker took no messages because it was short of memory or disk
+	// space. Nothing was sent, unless the error matches ErrUnconfirmed too.
+	ErrBlocked = errors.New("the broker takes no messages for now")
 	// ErrConnectionLost tells that the connection ended before the broker confirmed the message: it may or
 	// may not have been taken.
 	ErrConnectionLost = errors.New("connection lost before the broker confirmed")
+	// ErrReplyPathLost tells that replies to this client did not arrive: the queue on which they come was lost. The
+	// request may have run, and its reply went nowhere; further calls use another queue.
+	ErrReplyPathLost = errors.New("the path of replies was lost")
 	// ErrNotConnected tells that the broker could not be reached in the attempts allowed, or not before the context
 	// ended; nothing was sent.
 	ErrNotConnected = errors.New("not connected to a broker")

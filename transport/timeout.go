@@ -26,6 +26,9 @@ const (
 	// ReasonUnanswered tells that the request was taken and not answered: it may have run, run still, or wait for
 	// a server. Heartbeats tell which, where the call is monitored.
 	ReasonUnanswered
+	// ReasonBlocked tells that nothing was sent: the broker took no messages, being short of memory or disk space.
+	// The error matches [ErrBlocked]; the call may be repeated safely, later.
+	ReasonBlocked
 )
 
 // String is the reason in a word or two, for logs and labels.
@@ -41,6 +44,8 @@ func (r TimeoutReason) String() string {
 		return "silent"
 	case ReasonUnanswered:
 		return "unanswered"
+	case ReasonBlocked:
+		return "blocked"
 	}
 	return fmt.Sprintf("TimeoutReason(%d)", int(r))
 }
@@ -54,6 +59,8 @@ func (r TimeoutReason) sentinel() error {
 		return ErrUnconfirmed
 	case ReasonNoQueue:
 		return ErrUndeliverable
+	case ReasonBlocked:
+		return ErrBlocked
 	case ReasonSilent, ReasonUnanswered:
 	}
 	return nil
@@ -140,7 +147,7 @@ func (e *TimeoutError) message() string {
 func (e *TimeoutError) story() string {
 	parts := make([]string, 1, 3)
 	switch {
-	case e.Reason == ReasonNotSent:
+	case e.Reason == ReasonNotSent || e.Reason == ReasonBlocked:
 		parts[0] = "nothing was sent"
 	case e.Returned > 0:
 		parts[0] = fmt.Sprintf("no queue took the request (returned after %s)", brief(e.Returned))

@@ -23,6 +23,8 @@ type attachment struct {
 	batch      ackBatch
 	flush      *time.Timer // sends what batch has put together
 	armed      bool        // flush runs
+	tags       []string    // of the consumers
+	check      consumerCheck
 
 	idle  chan struct{} // closed when the consumers are cancelled and nothing more will be received
 	ended chan struct{} // closed when the channel is gone: acknowledgements are void
@@ -43,7 +45,9 @@ func (a *attachment) open() error {
 		return err
 	}
 	a.deliveries = make([]<-chan amqp091.Delivery, max(len(a.sub.queues), maxQueues))
+	a.tags = make([]string, len(a.sub.queues))
 	for i := range a.sub.queues {
+		a.tags[i] = strconv.Itoa(i + 1)
 		if err := a.consume(i); err != nil {
 			return err
 		}
@@ -71,11 +75,11 @@ func (a *attachment) declare(queues []queue) error {
 	return nil
 }
 
-// consume begins to consume a queue. Consumer tags are decimal numbers in the order of the queues.
+// consume begins to consume a queue. Consumer tags are decimal numbers, at first in the order of the queues.
 func (a *attachment) consume(i int) error {
 	name := a.sub.queues[i].name
 	arguments := a.sub.driver.options.consumeArguments(&a.sub.queues[i], &a.sub.position)
-	deliveries, err := a.channel.Consume(name, consumerTag(i), false, false, false, false, arguments)
+	deliveries, err := a.channel.Consume(name, a.tags[i], false, false, false, false, arguments)
 	if err != nil {
 		return fmt.Errorf("consume queue %q: %w", name, brokerError(err))
 	}
@@ -83,14 +87,14 @@ func (a *attachment) consume(i int) error {
 	return nil
 }
 
-func consumerTag(i int) string { return strconv.Itoa(i + 1) }
-
 // run receives and acknowledges until the channel ends.
 func (a *attachment) run(ctx context.Context) error {
 	defer close(a.ended)
 	defer a.session.closeChannel(a.channel)
 	a.flush = time.NewTimer(time.Hour)
 	defer a.flush.Stop()
+	ticks := a.beginChecks()
+	defer a.endChecks()
 	stopping := a.sub.stopping
 	for {
 		var err error
@@ -109,7 +113,14 @@ func (a *attachment) run(ctx context.Context) error {
 		case <-a.flush.C:
 			a.armed = false
 			err = a.acknowledge()
+		case <-ticks:
+			a.look()
+		case seen := <-a.check.seen:
+			err = a.restore(seen)
 		case <-stopping:
+			if a.sub.discarded.Load() {
+				return transport.ErrClosed
+			}
 			stopping = nil
 			err = a.cancel()
 			close(a.idle)
@@ -137,6 +148,7 @@ func (a *attachment) receive(i int, d amqp091.Delivery, ok bool) error {
 	if a.sub.queues[i].stream {
 		a.sub.position.received(&d)
 	}
+	a.check.received(i, d.DeliveryTag)
 	if v, settled := a.sub.receive(&delivery{Delivery: d, attachment: a}); settled {
 		return a.settle(d.DeliveryTag, v)
 	}
@@ -192,6 +204,9 @@ func (a *attachment) cancelled(i int) error {
 	}
 	q := &a.sub.queues[i]
 	a.sub.driver.stats.cancelled.Add(1)
+	if a.sub.consumerGone != nil {
+		a.sub.consumerGone()
+	}
 	a.sub.driver.log.WithField("queue", q.name).Warn("consumer cancelled by the broker, consuming again")
 	if q.stream {
 		a.sub.position.forget()
@@ -208,7 +223,7 @@ func (a *attachment) cancel() error {
 		if deliveries == nil {
 			continue
 		}
-		if err := a.channel.Cancel(consumerTag(i), false); err != nil {
+		if err := a.channel.Cancel(a.tags[i], false); err != nil {
 			return fmt.Errorf("cancel consumer: %w", brokerError(err))
 		}
 		for d := range deliveries { // the library closes it behind the last one

@@ -12,6 +12,7 @@ import (
 	"math"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rabbitmq/amqp091-go"
@@ -45,6 +46,7 @@ type Driver struct {
 	consumer  *consumers
 	replier   replier
 	replies   replies
+	barrier   atomic.Pointer[barrier] // of the present session that publishes; nil where there is none
 
 	closing chan struct{}
 	once    sync.Once
@@ -78,16 +80,27 @@ func Open(u *transport.URL, opts ...Option) (*Driver, error) {
 	d.consumer.link = newLink("consume", d, d.consumer.serve)
 	d.replier.driver = d
 	d.replies.driver = d
+	d.replies.prober = newProber(&d.replies)
 	return d, nil
 }
 
 // servePublisher runs the lanes on a session until it ends.
 func (d *Driver) servePublisher(ctx context.Context, s *session) {
+	d.barrier.Store(&s.barrier)
+	defer d.barrier.Store(nil)
 	var lanes sync.WaitGroup
 	for _, l := range d.lanes() {
 		lanes.Go(func() { l.serve(ctx, s) })
 	}
 	lanes.Wait()
+}
+
+// obstacle is what keeps this process from publishing on a connection that is there, nil where nothing does.
+func (d *Driver) obstacle() error {
+	if g := d.barrier.Load(); g != nil {
+		return g.obstacle()
+	}
+	return nil
 }
 
 // Stats tells what happened to the driver so far.
@@ -109,6 +122,7 @@ func (d *Driver) Call(ctx context.Context, to target.Target, req *transport.Requ
 		return nil, err
 	}
 	call := d.replies.calls.New(opts)
+	call.Explain(d.obstacle)
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("rabbit: %w", call.Unsent(ctx, waitError(ctx, nil)))
 	}
@@ -126,12 +140,15 @@ func (d *Driver) Call(ctx context.Context, to target.Target, req *transport.Requ
 	if err := call.Await(id, p.withdraw); err != nil {
 		return nil, fmt.Errorf("rabbit: %w", err)
 	}
-	if err := d.publish(ctx, d.laneTo(to, len(p.message.Body)), p, opts.Retry); err != nil {
+	if !d.replies.current(queue) { // lost just now: whether or not the call was told of it, nobody hears the reply
+		call.Fail(transport.ErrReplyPathLost)
+	} else if err := d.publish(ctx, d.laneTo(to, len(p.message.Body)), p, opts.Retry); err != nil {
 		call.Abandon()
 		return nil, fmt.Errorf("rabbit: %w", call.Unsent(ctx, err))
 	}
 	reply, err := call.Wait(ctx)
 	if err != nil {
+		d.replies.timedOut(err)
 		return nil, fmt.Errorf("rabbit: %w", err)
 	}
 	return reply, nil
@@ -164,7 +181,7 @@ func (d *Driver) Cast(ctx context.Context, to target.Target, req *transport.Requ
 		select {
 		case err = <-settled: // at the same time: what the broker said counts
 		default:
-			err = unconfirmed(ctx, p, time.Since(begun))
+			err = d.unconfirmed(ctx, p, time.Since(begun))
 		}
 	}
 	if err != nil {
@@ -173,12 +190,19 @@ func (d *Driver) Cast(ctx context.Context, to target.Target, req *transport.Requ
 	return nil
 }
 
-// unconfirmed tells whether a publication whose sender gave up may have been sent.
-func unconfirmed(ctx context.Context, p *publication, waited time.Duration) error {
-	if p.withdraw() {
-		return waitError(ctx, nil)
+// unconfirmed tells whether a publication whose sender gave up may have been sent, and whether the broker held it up.
+func (d *Driver) unconfirmed(ctx context.Context, p *publication, waited time.Duration) error {
+	obstacle, end := d.obstacle(), ended(ctx)
+	if obstacle != nil {
+		end = fmt.Errorf("%w: %w", obstacle, end)
 	}
-	return fmt.Errorf("%w within %s: %w", transport.ErrUnconfirmed, waited.Round(time.Millisecond), ended(ctx))
+	switch {
+	case !p.withdraw():
+		return fmt.Errorf("%w within %s: %w", transport.ErrUnconfirmed, waited.Round(time.Millisecond), end)
+	case obstacle != nil:
+		return end
+	}
+	return waitError(ctx, nil)
 }
 
 func (d *Driver) lanes() []*lane { return []*lane{d.direct, d.bulk, d.fanout} }
@@ -293,7 +317,7 @@ func (d *Driver) malformed(m *delivery, err error) {
 }
 
 // Close ends everything: calls and casts that wait fail with ErrClosed. It takes no longer than a broker needs to
-// close two connections, and closes the sockets where that takes over two seconds.
+// close two connections at once, and closes the sockets where that takes over two seconds.
 func (d *Driver) Close(ctx context.Context) error {
 	done := make(chan struct{})
 	go func() {
@@ -310,12 +334,19 @@ func (d *Driver) Close(ctx context.Context) error {
 
 func (d *Driver) close() {
 	d.once.Do(func() { close(d.closing) })
-	d.replies.calls.Close(transport.ErrClosed)
-	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout)
+	d.replies.close()
+	late := time.AfterFunc(closeTimeout, func() { // a broker that is frozen
+		d.consumer.link.kill()
+		d.publisher.kill()
+	})
+	defer late.Stop()
+	var publisher sync.WaitGroup
+	publisher.Go(d.publisher.stop)
+	ctx, cancel := context.WithTimeout(context.Background(), closeTimeout/2)
 	d.consumer.finish(ctx)
 	cancel()
 	d.consumer.link.stop()
-	d.publisher.stop()
+	publisher.Wait()
 	for _, l := range d.lanes() {
 		l.abandon()
 	}

@@ -34,6 +34,7 @@ func connected(t *testing.T, d *Driver) *attachment {
 	synctest.Wait()
 	a := fakeChannel()
 	close(a.idle)
+	a.sub = d.replies.subscription
 	d.replies.subscription.set(a, nil)
 	if err := <-ready; err != nil {
 		t.Fatal(err)
@@ -423,7 +424,7 @@ func TestCloseThatIsCutShortGoesOn(t *testing.T) {
 	t.Parallel()
 	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
 		connected(t, d) // on a channel whose owner does not answer
-		ctx, cancel := context.WithTimeout(t.Context(), closeTimeout/2)
+		ctx, cancel := context.WithTimeout(t.Context(), closeTimeout/4)
 		defer cancel()
 		wantError(t, "Close", d.Close(ctx), context.DeadlineExceeded)
 		wantError(t, "Cast", d.Cast(t.Context(), topic, &transport.Request{}, transport.SendOptions{}), transport.ErrClosed)

@@ -53,6 +53,9 @@ func (l *lane) submit(ctx context.Context, p *publication) error {
 	case <-l.driver.closing:
 		return transport.ErrClosed
 	case <-ctx.Done():
+		if obstacle := l.driver.obstacle(); obstacle != nil {
+			return fmt.Errorf("%w: %w", obstacle, ended(ctx))
+		}
 		return fmt.Errorf("%w: the publisher is busy: %w", transport.ErrNotConnected, ended(ctx))
 	}
 }
@@ -119,22 +122,14 @@ var errSessionEnded = errors.New("the connection ended")
 // write takes publications until the channel, the session or ctx ends.
 func (l *lane) write(ctx context.Context, s *session, ch *amqp091.Channel, closed <-chan *amqp091.Error, sent *inFlight, declare *declarer) error {
 	for {
-		p := l.carried
-		if p == nil {
-			select {
-			case p = <-l.jobs:
-			case err := <-closed:
-				return channelError(err)
-			case <-s.ended:
-				return s.cause()
-			case <-ctx.Done():
-				return transport.ErrClosed
-			}
-			if !p.state.CompareAndSwap(queued, written) {
-				continue
-			}
+		if err := l.take(ctx, s, closed); err != nil {
+			return err
 		}
-		l.carried = p
+		p := l.carried
+		if !p.state.CompareAndSwap(queued, written) && p.state.Load() == withdrawn {
+			l.carried = nil
+			continue
+		}
 		if err := declare.ensure(p.exchange, l.redeclare); err != nil {
 			if p.attempts++; errors.Is(err, transport.ErrRejected) || p.attempts >= maxAttempts {
 				l.carried = nil
@@ -161,6 +156,33 @@ func (l *lane) write(ctx context.Context, s *session, ch *amqp091.Channel, close
 	}
 }
 
+// take sees to it that there is a publication to write, and that the broker takes it. What waits at the barrier can still
+// be withdrawn, in the lane's hands too.
+func (l *lane) take(ctx context.Context, s *session, closed <-chan *amqp091.Error) error {
+	for {
+		jobs, opened := l.jobs, s.barrier.shut()
+		switch {
+		case opened == nil && l.carried != nil:
+			return nil
+		case opened != nil:
+			jobs = nil
+			if log := l.driver.rarely("blocked"); log != nil {
+				log.WithError(s.barrier.obstacle()).Warn("the broker takes no messages for now, waiting")
+			}
+		}
+		select {
+		case l.carried = <-jobs:
+		case <-opened:
+		case err := <-closed:
+			return channelError(err)
+		case <-s.ended:
+			return s.cause()
+		case <-ctx.Done():
+			return transport.ErrClosed
+		}
+	}
+}
+
 // channelError is why a channel ended; without a reason it ended with its connection.
 func channelError(err *amqp091.Error) error {
 	if err == nil {
@@ -173,7 +195,9 @@ func channelError(err *amqp091.Error) error {
 func (l *lane) abandon() {
 	if p := l.carried; p != nil {
 		l.carried = nil
-		p.settle(transport.ErrClosed)
+		if p.state.Swap(written) != withdrawn {
+			p.settle(transport.ErrClosed)
+		}
 	}
 	l.drain()
 }

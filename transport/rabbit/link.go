@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -44,6 +45,8 @@ type link struct {
 	begin  sync.Once
 	wg     sync.WaitGroup
 
+	current atomic.Pointer[session] // the one that serve works with, for kill
+
 	mu      sync.Mutex // protects what follows
 	up      bool
 	err     error         // why the last attempt failed; nil before the first and while up
@@ -71,6 +74,13 @@ func (l *link) stop() {
 	l.begin.Do(func() {}) // nothing may start any more
 	l.wg.Wait()
 	l.set(false, transport.ErrClosed)
+}
+
+// kill closes the socket of the present session, whatever the broker does.
+func (l *link) kill() {
+	if s := l.current.Load(); s != nil {
+		s.conn.kill()
+	}
 }
 
 // keep makes sessions until the link is closed. A failed handshake is never final: a connection cut during it
@@ -144,6 +154,7 @@ func (l *link) connect(host transport.Host) (*session, error) {
 func (l *link) use(s *session) {
 	l.stats.sessions.Add(1)
 	l.set(true, nil)
+	l.current.Store(s)
 	stop := context.AfterFunc(l.ctx, s.close) // wakes what waits for the broker
 	l.serve(l.ctx, s)
 	stop()
@@ -219,6 +230,13 @@ func (l *link) change(err error, failed bool) int {
 	close(l.changed)
 	l.changed = make(chan struct{})
 	return l.failed
+}
+
+// connected tells whether there is a session.
+func (l *link) connected() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.up
 }
 
 // await waits for a session, starting the link where that has not happened. retry is how many attempts

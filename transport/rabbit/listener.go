@@ -45,6 +45,7 @@ func (d *Driver) Listen(ctx context.Context, on target.Target, opts transport.Li
 	d.publisher.start() // replies will need it
 	l := &listener{driver: d, arrived: make(chan struct{}, 1)}
 	l.subscription = newSubscription(d, queues, min(max(prefetch, 1), maxPrefetch), l.receive, l.lost)
+	l.subscription.probe = d.options.ConsumerProbe
 	if err := d.subscribe(ctx, l.subscription); err != nil {
 		return nil, fmt.Errorf("rabbit: listen: %w", err)
 	}

@@ -80,6 +80,10 @@ type Options struct {
 	// DirectMandatory makes replies mandatory, which is how a missing reply queue is noticed; default true
 	// (direct_mandatory_flag).
 	DirectMandatory bool
+	// ConsumerProbe is within which time a server notices that the broker has dropped one of its consumers and that
+	// the word of it was lost, in whole seconds; default 30 s, 0 is never (consumer_probe, which oslo.messaging does
+	// not have).
+	ConsumerProbe time.Duration
 	// How the broker is reached.
 	ConnectionOptions
 }
@@ -93,6 +97,7 @@ func DefaultOptions() Options {
 		MissingConsumerTimeout: 60 * time.Second,
 		DirectMandatory:        true,
 		ConnectionOptions:      defaultConnectionOptions(),
+		ConsumerProbe:          30 * time.Second,
 	}
 }
 
@@ -121,6 +126,7 @@ var parsers = map[string]func(o *Options, value string) error{
 	"kombu_missing_consumer_retry_timeout": func(o *Options, v string) error { return parseSeconds(&o.MissingConsumerTimeout, v) },
 	"kombu_reconnect_timeout":              func(o *Options, v string) error { return parseSeconds(&o.MissingConsumerTimeout, v) },
 	"direct_mandatory_flag":                func(o *Options, v string) error { return parseBool(&o.DirectMandatory, v) },
+	"consumer_probe":                       func(o *Options, v string) error { return parseSeconds(&o.ConsumerProbe, v) },
 }
 
 // replaced are old names of options, with the present ones, which win where both are given.

@@ -72,11 +72,13 @@ func TestOptionsAreReadAsOsloReadsThem(t *testing.T) {
 		// The present name of an option wins over an old one, whichever comes first.
 		"kombu_reconnect_timeout=1&kombu_missing_consumer_retry_timeout=2":  func(o *Options) { o.MissingConsumerTimeout = 2 * time.Second },
 		"rabbit_quroum_max_memory_bytes=1&rabbit_quorum_max_memory_bytes=2": func(o *Options) { o.QuorumMaxMemoryBytes = 2 },
+		"consumer_probe=0":     func(o *Options) { o.ConsumerProbe = 0 },
 		"amqp_durable_queues=": func(*Options) {}, // an empty value is no value
 	} {
 		want := Options{
 			TransientQueuesTTL: 30 * time.Minute, Heartbeat: time.Minute, LoginMethod: "AMQPLAIN",
 			MissingConsumerTimeout: time.Minute, DirectMandatory: true, ConnectionOptions: defaultConnectionOptions(),
+			ConsumerProbe: 30 * time.Second,
 		}
 		change(&want)
 		got, err := parse("rabbit://h/?" + query)
@@ -116,6 +118,7 @@ func TestEveryOptionRefusesWhatItCannotRead(t *testing.T) {
 		"enable_cancel_on_failover":            {"never"},
 		"kombu_compression":                    {"bz2", "bzip2", "bzip", "brotli"},
 		"profile":                              {"stream", "Quorum"},
+		"consumer_probe":                       {"-1", "30s"},
 	}
 	for name := range parsers {
 		if len(wrong[name]) == 0 {

@@ -40,9 +40,10 @@ type session struct {
 	conn       *conn
 	host       transport.Host
 
-	ended chan struct{} // closed when the connection is gone
-	mu    sync.Mutex
-	err   error // why, nil after a close by this side
+	barrier barrier       // shut while the broker takes no messages on this connection
+	ended   chan struct{} // closed when the connection is gone
+	mu      sync.Mutex
+	err     error // why, nil after a close by this side
 
 	watcher sync.WaitGroup
 	once    sync.Once // guards close
@@ -78,7 +79,9 @@ func dial(ctx context.Context, host transport.Host, virtualHost, purpose string,
 	// The broker sends heartbeats twice in each interval: silence of one and a half is no delay any more.
 	c.setGuard(connection.Config.Heartbeat * 3 / 2)
 	closed := connection.NotifyClose(make(chan *amqp091.Error, 1))
+	blocked := connection.NotifyBlocked(make(chan amqp091.Blocking))
 	s.watcher.Go(func() { s.watch(closed) })
+	s.watcher.Go(func() { s.barrier.watch(blocked) })
 	return s, nil
 }
 

@@ -14,6 +14,12 @@ type Stats struct {
 	Stale uint64
 	// Cancelled is how many consumers the broker cancelled; each was set up again.
 	Cancelled uint64
+	// ConsumersLost is how many consumers were found to be gone, or on a queue that was; each was set up again.
+	ConsumersLost uint64
+	// ReplyProbes is how many messages the client sent to itself, to see whether replies arrive.
+	ReplyProbes uint64
+	// ReplyPathsLost is how often they did not, so that the reply queue was given up for another.
+	ReplyPathsLost uint64
 	// RepliesUnwaited is how many replies came for which no call waited any more.
 	RepliesUnwaited uint64
 	// RepliesRetried is how many replies found no queue and were sent again.
@@ -23,7 +29,7 @@ type Stats struct {
 }
 
 type counters struct {
-	sessions, malformed, duplicates, stale, cancelled, unwaited, retried, dropped atomic.Uint64
+	sessions, malformed, duplicates, stale, cancelled, unwaited, retried, dropped, probes, lostPaths, consumersLost atomic.Uint64
 }
 
 func (c *counters) read() Stats {
@@ -31,5 +37,7 @@ func (c *counters) read() Stats {
 		Sessions: c.sessions.Load(), Malformed: c.malformed.Load(), Duplicates: c.duplicates.Load(),
 		Stale: c.stale.Load(), Cancelled: c.cancelled.Load(), RepliesUnwaited: c.unwaited.Load(),
 		RepliesRetried: c.retried.Load(), RepliesDropped: c.dropped.Load(),
+		ReplyProbes: c.probes.Load(), ReplyPathsLost: c.lostPaths.Load(),
+		ConsumersLost: c.consumersLost.Load(),
 	}
 }

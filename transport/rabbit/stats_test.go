@@ -65,8 +65,12 @@ func TestStatsCountEachThing(t *testing.T) {
 	c.unwaited.Add(6)
 	c.retried.Add(7)
 	c.dropped.Add(8)
+	c.probes.Add(9)
+	c.lostPaths.Add(10)
+	c.consumersLost.Add(11)
 	want := Stats{
 		Sessions: 1, Malformed: 2, Duplicates: 3, Stale: 4, Cancelled: 5, RepliesUnwaited: 6, RepliesRetried: 7, RepliesDropped: 8,
+		ReplyProbes: 9, ReplyPathsLost: 10, ConsumersLost: 11,
 	}
 	if got := c.read(); got != want {
 		t.Errorf("stats %+v, want %+v", got, want)

@@ -25,10 +25,17 @@ type subscription struct {
 	receive func(d *delivery) (v verdict, settled bool)
 	// lost is told when a channel has ended: what was delivered on it will come again.
 	lost func(a *attachment)
+	// attachedTo, where it is not nil, is told of each attachment before it receives; consumerGone when the broker
+	// has cancelled a consumer. Neither may block.
+	attachedTo   func(a *attachment)
+	consumerGone func()
+	// probe is within which time a consumer that is gone without a word is noticed; 0 is not to look.
+	probe time.Duration
 
 	stopping  chan struct{} // closed by stop: no further attachment, the present one cancels its consumers
 	once      sync.Once
 	abandoned atomic.Bool // set before stopping is closed: nobody will ask the present attachment to end
+	discarded atomic.Bool // set before stopping is closed: the present attachment ends at once
 
 	position streamPosition // of the goroutine that owns the present channel
 
@@ -99,6 +106,12 @@ func (sub *subscription) abandon() {
 	sub.stop()
 }
 
+// discard is abandon where the broker does not do as it should: it is not asked to cancel anything.
+func (sub *subscription) discard() {
+	sub.discarded.Store(true)
+	sub.stop()
+}
+
 func (sub *subscription) stopped() bool {
 	select {
 	case <-sub.stopping:
@@ -115,6 +128,9 @@ func (sub *subscription) serve(ctx context.Context, s *session) {
 		if err == nil {
 			attempt = 0
 			sub.set(a, nil)
+			if sub.attachedTo != nil {
+				sub.attachedTo(a)
+			}
 			err = a.run(ctx)
 			sub.set(nil, nil)
 			sub.lost(a)

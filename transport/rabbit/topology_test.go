@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -138,7 +139,7 @@ func declared(o *Options, queues []queue) []string {
 	}
 	for i := range queues {
 		var position streamPosition
-		frames = add(frames, "basic.consume", "queue", queues[i].name, "consumer_tag", consumerTag(i),
+		frames = add(frames, "basic.consume", "queue", queues[i].name, "consumer_tag", strconv.Itoa(i+1),
 			"arguments", o.consumeArguments(&queues[i], &position))
 	}
 	return frames

@@ -1,0 +1,419 @@
+//go:build integration
+
+package integration_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	amqp "github.com/rabbitmq/amqp091-go"
+
+	"github.com/goslo/goslo/integration/broker"
+	"github.com/goslo/goslo/messaging"
+)
+
+// muffler is a proxy in front of a broker that can keep from its clients what would tell them, or would have told
+// them, that they hear nothing: the connection looks healthy.
+type muffler struct {
+	url      string      // of the transport, through the muffler
+	cancels  atomic.Bool // swallow that the broker cancelled a consumer
+	messages atomic.Bool // swallow deliveries
+
+	mu        sync.Mutex              // protects what follows, and writes to the broker
+	consumers map[string]func() error // cancel the consumer of a queue behind its client's back
+}
+
+// Methods of class basic (AMQP 0-9-1, section 1.8).
+const (
+	basicCancel  = 60<<16 | 30 // by who consumes, or by the broker
+	basicDeliver = 60<<16 | 60
+)
+
+func newMuffler(tb testing.TB, transportURL string) *muffler {
+	tb.Helper()
+	uri, err := amqp.ParseURI(broker.AMQP(transportURL))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	m := &muffler{url: fmt.Sprintf("rabbit://%s:%s@%s/%s", uri.Username, uri.Password, l.Addr(), strings.TrimPrefix(uri.Vhost, "/")), consumers: make(map[string]func() error)}
+	var running sync.WaitGroup
+	running.Go(func() {
+		for {
+			client, err := l.Accept()
+			if err != nil {
+				return
+			}
+			server, err := net.Dial("tcp", net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port)))
+			if err != nil {
+				_ = client.Close()
+				continue
+			}
+			running.Go(func() { // until the client closes
+				_ = m.forward(server, client)
+				_ = server.Close()
+			})
+			running.Go(func() { // until the broker does
+				_ = m.pass(client, server)
+				_ = client.Close()
+			})
+		}
+	})
+	tb.Cleanup(func() { // the clients have gone by now
+		_ = l.Close()
+		running.Wait()
+	})
+	return m
+}
+
+// forward hands on what a client says, frame by frame, and remembers its consumers.
+func (m *muffler) forward(server io.Writer, client io.Reader) error {
+	if _, err := io.CopyN(server, client, int64(len("AMQP\x00\x00\x09\x01"))); err != nil {
+		return err
+	}
+	for {
+		kind, channel, payload, err := readFrame(client)
+		if err != nil {
+			return err
+		}
+		m.mu.Lock()
+		if method, err := parseMethod(payload); kind == frameMethod && err == nil && method != nil && method.Name == "basic.consume" {
+			m.consumers[method.Fields["queue"].(string)] = func() error {
+				return writeFrame(server, kind, channel, cancelOf(method.Fields["consumer_tag"].(string)))
+			}
+		}
+		err = writeFrame(server, kind, channel, payload)
+		m.mu.Unlock()
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func writeFrame(w io.Writer, kind, channel int, payload []byte) error {
+	frame := binary.BigEndian.AppendUint16([]byte{byte(kind)}, uint16(channel))
+	frame = binary.BigEndian.AppendUint32(frame, uint32(len(payload)))
+	_, err := w.Write(append(append(frame, payload...), frameEnd))
+	return err
+}
+
+// cancelOf is a basic.cancel that asks for no answer.
+func cancelOf(tag string) []byte {
+	method := append(binary.BigEndian.AppendUint32(nil, basicCancel), byte(len(tag)))
+	return append(append(method, tag...), 1)
+}
+
+// drop takes the consumer of a queue away. Neither side says a word to the client.
+func (m *muffler) drop(t *testing.T, queue string) {
+	t.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if cancel := m.consumers[queue]; cancel == nil || cancel() != nil {
+		t.Fatalf("nobody consumes queue %s through the muffler", queue)
+	}
+}
+
+// pass hands on what the broker says, frame by frame, but for what is to be swallowed.
+func (m *muffler) pass(client io.Writer, server io.Reader) error {
+	content := make(map[uint16]bool) // the channels on which the content of a swallowed delivery is to come
+	var head [7]byte
+	for {
+		if _, err := io.ReadFull(server, head[:]); err != nil {
+			return err
+		}
+		var frame bytes.Buffer
+		frame.Write(head[:])
+		if _, err := io.CopyN(&frame, server, int64(binary.BigEndian.Uint32(head[3:]))+1); err != nil {
+			return err
+		}
+		channel := binary.BigEndian.Uint16(head[1:])
+		switch payload := frame.Bytes()[7:]; head[0] {
+		case frameMethod:
+			method := binary.BigEndian.Uint32(payload)
+			content[channel] = method == basicDeliver && m.messages.Load()
+			if content[channel] || method == basicCancel && m.cancels.Load() {
+				continue
+			}
+		case frameHeader, frameBody:
+			if content[channel] {
+				continue
+			}
+		}
+		if _, err := client.Write(frame.Bytes()); err != nil {
+			return err
+		}
+	}
+}
+
+// TestReplyPathThatIsLostIsReplaced takes the replies of one client away, in ways that its connection does not show.
+// Its calls in flight learn of that by the first that times out; the next ones work, and another client sees nothing.
+func TestReplyPathThatIsLostIsReplaced(t *testing.T) {
+	t.Parallel()
+	for name, lose := range map[string]func(t *testing.T, b *bus, m *muffler, queue string){
+		"deleted, the cancel is lost": func(t *testing.T, b *bus, m *muffler, queue string) {
+			t.Helper()
+			m.cancels.Store(true)
+			deleteQueue(t, b, queue)
+		},
+		"there, and its consumer hears nothing": func(t *testing.T, _ *bus, m *muffler, _ string) {
+			t.Helper()
+			m.messages.Store(true)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBus(t)
+			m := newMuffler(t, b.url)
+			tap := newTap(t, m.url)
+			server, deaf, other := join(t, b.url), join(t, tap.url), join(t, b.url)
+			server.serve(t, b.target("host1"), newEndpoints("host1", server.notes)...)
+			c, others := deaf.client(t, b, messaging.WithTimeout(patience)), other.client(t, b, messaging.WithTimeout(patience))
+			if err := c.Call(t.Context(), "who", nil, nil); err != nil {
+				t.Fatal(err)
+			}
+			inFlight, untouched := make(chan error, 1), make(chan error, 1)
+			ctx := patient(t)
+			go func() { inFlight <- c.Call(ctx, "sleep", args{"seconds": 15}, nil) }()      // ends with ctx
+			go func() { untouched <- others.Call(ctx, "sleep", args{"seconds": 6}, nil) }() // ends with ctx
+			lose(t, b, m, declared(t, tap, "^reply_[0-9a-f]{32}$"))
+			lost := time.Now()
+
+			err := c.Prepare(messaging.WithTimeout(time.Second)).Call(t.Context(), "who", nil, nil)
+			if !errors.Is(err, messaging.ErrTimeout) {
+				t.Errorf("the first call after it = %v, want a timeout", err)
+			}
+			err = receive(t, inFlight)
+			took := time.Since(lost)
+			t.Logf("after %s the call in flight ended: %v", took, err)
+			if !errors.Is(err, messaging.ErrReplyPathLost) || errors.Is(err, messaging.ErrTimeout) {
+				t.Errorf("the call in flight = %v, want ErrReplyPathLost", err)
+			}
+			if took > 5*time.Second {
+				t.Errorf("the call in flight learnt of it after %s, want the second of the timeout, two of the probe and little more", took)
+			}
+			m.messages.Store(false)
+			within(t, time.Now(), "the next call", func(ctx context.Context) error { return c.Call(ctx, "who", nil, nil) })
+			if err := receive(t, untouched); err != nil {
+				t.Errorf("a call of another client: %v", err)
+			}
+			if got := deaf.driver.Stats(); got.ReplyPathsLost != 1 || got.ReplyProbes == 0 || got.Sessions != 2 {
+				t.Errorf("stats %+v, want one path lost, probes, and no new session", got)
+			}
+			if got := other.driver.Stats(); got.ReplyPathsLost != 0 || got.Cancelled != 0 {
+				t.Errorf("stats of the other client %+v, want it untouched", got)
+			}
+		})
+	}
+}
+
+// TestServerThatLostItsConsumerNoticesWithinAProbeInterval takes the consumers of a server away in ways that its
+// connection does not show. A second server consumes the topic too, so that a number of consumers tells nothing there.
+func TestServerThatLostItsConsumerNoticesWithinAProbeInterval(t *testing.T) {
+	t.Parallel()
+	const interval = 2 * time.Second
+	for name, lose := range map[string]func(t *testing.T, b *bus, m *muffler, queue string){
+		"the queue is deleted, the cancel is lost": func(t *testing.T, b *bus, m *muffler, queue string) {
+			t.Helper()
+			m.cancels.Store(true)
+			deleteQueue(t, b, queue)
+		},
+		"the queue is there": func(t *testing.T, _ *bus, m *muffler, queue string) { t.Helper(); m.drop(t, queue) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newBus(t)
+			m := newMuffler(t, b.url)
+			tap := newTap(t, m.url+fmt.Sprintf("?consumer_probe=%d", int(interval.Seconds())))
+			deaf, second := join(t, tap.url), join(t, b.url)
+			deaf.serve(t, b.target("first"), newEndpoints("first", deaf.notes)...)
+			second.serve(t, b.target("second"), newEndpoints("second", second.notes)...)
+			client := join(t, b.url).client(t, b, messaging.WithMandatory())
+			first := client.Prepare(messaging.ToServer("first"))
+			if err := first.Call(patient(t), "who", nil, nil); err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range []struct {
+				name, queue string
+				served      func(ctx context.Context) error
+			}{
+				{"server", b.topic + ".first", func(ctx context.Context) error { return first.Call(ctx, "who", nil, nil) }},
+				{"fanout", declared(t, tap, "^"+b.topic+"_fanout_[0-9a-f]{32}$"), func(ctx context.Context) error {
+					return fanoutArrives(ctx, client, deaf)
+				}},
+				{"topic", b.topic, func(ctx context.Context) error {
+					for {
+						var who string
+						if err := client.Call(ctx, "who", nil, &who); err != nil || who == "first" {
+							return err
+						}
+					}
+				}},
+			} {
+				lose(t, b, m, c.queue)
+				lost := time.Now()
+				within(t, lost, c.name, c.served)
+				if took := time.Since(lost); took > interval+time.Second {
+					t.Errorf("%s: served again after %s, want within the interval of %s and a moment", c.name, took, interval)
+				}
+			}
+			if got := deaf.driver.Stats(); got.Sessions != 2 || got.Cancelled != 0 || got.ConsumersLost < 2 {
+				t.Errorf("stats %+v, want lost consumers, on the connections that were there", got)
+			}
+		})
+	}
+}
+
+// TestProbesAreAnsweredWhileReplyPathIsWell lets calls time out because their method is slow.
+func TestProbesAreAnsweredWhileReplyPathIsWell(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	server, client := join(t, b.url), join(t, b.url)
+	server.serve(t, b.target("host1"), newEndpoints("host1", server.notes)...)
+	c := client.client(t, b, messaging.WithTimeout(patience))
+	inFlight := make(chan error, 1)
+	ctx := patient(t)
+	go func() { inFlight <- c.Call(ctx, "sleep", args{"seconds": 6}, nil) }() // ends with ctx
+	for range 3 {
+		err := c.Prepare(messaging.WithTimeout(500*time.Millisecond)).Call(t.Context(), "sleep", args{"seconds": 1}, nil)
+		if !errors.Is(err, messaging.ErrTimeout) {
+			t.Errorf("Call = %v, want a timeout", err)
+		}
+	}
+	if err := receive(t, inFlight); err != nil {
+		t.Errorf("the call in flight: %v", err)
+	}
+	// The replies that came too late were for nobody; the probes were not.
+	if got := client.driver.Stats(); got.ReplyProbes == 0 || got.ReplyPathsLost != 0 || got.RepliesUnwaited != 3 {
+		t.Errorf("stats %+v, want probes that were answered", got)
+	}
+}
+
+// TestBrokerInAlarmBlocksPublishersAndNobodyElse has a broker of its own run short of memory, as it thinks, and then
+// freezes it: publishing waits with the caller's deadline, and closing never takes longer than three seconds.
+func TestBrokerInAlarmBlocksPublishersAndNobodyElse(t *testing.T) {
+	own := broker.ForTest(t, broker.WithControl())
+	b := busOf(t, own)
+	server, client := join(t, b.url), join(t, b.url)
+	server.serve(t, b.target("host1"), newEndpoints("host1", server.notes)...)
+	c := client.client(t, b, messaging.WithTimeout(patience))
+	if err := c.Call(t.Context(), "who", nil, nil); err != nil {
+		t.Fatal(err)
+	}
+	alarm := func(t *testing.T, watermark ...string) time.Time {
+		t.Helper()
+		if _, err := own.Ctl(t.Context(), append([]string{"set_vm_memory_high_watermark"}, watermark...)...); err != nil {
+			t.Fatal(err)
+		}
+		return time.Now()
+	}
+
+	t.Run("publishing waits with its deadline", func(t *testing.T) {
+		alarm(t, "absolute", "1")
+		begun := time.Now()
+		// The broker blocks a connection with the first message that it reads from it: that one may be taken.
+		_ = c.Prepare(messaging.WithTimeout(time.Second)).Cast(t.Context(), "echo", nil)
+		for what, err := range map[string]error{
+			"Call": c.Prepare(messaging.WithTimeout(2*time.Second)).Call(t.Context(), "who", nil, nil),
+			"Cast": func() error {
+				ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
+				defer cancel()
+				return c.Cast(ctx, "echo", nil)
+			}(),
+		} {
+			t.Logf("%s = %v", what, err)
+			for _, want := range []error{messaging.ErrBlocked, context.DeadlineExceeded} {
+				if !errors.Is(err, want) {
+					t.Errorf("%s = %v, want an error that matches %q", what, err, want)
+				}
+			}
+			if errors.Is(err, messaging.ErrUnconfirmed) {
+				t.Errorf("%s = %v, want that nothing was sent", what, err)
+			}
+		}
+		if took := time.Since(begun); took > 7*time.Second {
+			t.Errorf("three sends of 1, 2 and 2 s took %s", took)
+		}
+	})
+	t.Run("publishing resumes", func(t *testing.T) {
+		waiting := make(chan error, 1)
+		ctx := patient(t)
+		go func() { waiting <- c.Call(ctx, "who", nil, nil) }() // ends with ctx
+		lifted := alarm(t, "0.6")
+		if err := receive(t, waiting); err != nil {
+			t.Errorf("the call that waited: %v", err)
+		}
+		if took := time.Since(lifted); took > 2*time.Second {
+			t.Errorf("publishing resumed after %s, want within 2s", took)
+		}
+		if got := client.driver.Stats(); got.Sessions != 2 || got.ReplyPathsLost != 0 {
+			t.Errorf("stats %+v, want the same connections", got)
+		}
+	})
+
+	inUse, idle, dialled := join(t, b.url), join(t, b.url), join(t, b.url)
+	busy := inUse.client(t, b, messaging.WithTimeout(4*time.Second))
+	inUse.serve(t, b.target("host2"), newEndpoints("host2", inUse.notes)...)
+	for _, p := range []*party{inUse, idle} {
+		if err := p.client(t, b).Call(patient(t), "who", nil, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := dialled.Ping(patient(t)); err != nil {
+		t.Fatal(err)
+	}
+	if err := own.Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := own.Resume(context.WithoutCancel(t.Context())); err != nil {
+			t.Errorf("resume the broker: %v", err)
+		}
+	}()
+	during := make(chan error, 1)
+	fresh := join(t, b.url)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	go func() { during <- fresh.Ping(ctx) }() // ends with ctx
+	begun := time.Now()
+	if err := busy.Call(t.Context(), "who", nil, nil); !errors.Is(err, messaging.ErrTimeout) {
+		t.Errorf("a call to a frozen broker = %v, want a timeout", err)
+	}
+	if took := time.Since(begun); took > 4500*time.Millisecond {
+		t.Errorf("a call with 4s to go took %s", took)
+	}
+	if err := receive(t, during); err == nil {
+		t.Error("a frozen broker answered")
+	}
+	t.Run("close", func(t *testing.T) {
+		for name, p := range map[string]*party{
+			"in use": inUse, "idle": idle, "frozen right after dial": dialled, "dialled while frozen": fresh,
+		} {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				begun := time.Now()
+				if err := p.driver.Close(t.Context()); err != nil {
+					t.Errorf("Close = %v", err)
+				}
+				took := time.Since(begun)
+				t.Logf("Close took %s", took)
+				if took > 3*time.Second {
+					t.Errorf("Close took %s, want 3s at most", took)
+				}
+			})
+		}
+	})
+}

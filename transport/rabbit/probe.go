@@ -1,0 +1,259 @@
+package rabbit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/goslo/goslo/internal/wire"
+	"github.com/goslo/goslo/transport"
+)
+
+const (
+	// probeTimeout is how long a probe may be under way once the broker has taken it.
+	probeTimeout = 2 * time.Second
+	// consumeAgain is how long a reply queue whose consumer the broker cancelled may take to be consumed again.
+	consumeAgain = 800 * time.Millisecond
+	// silence is for how long no reply must have come, with calls in flight, for the path to be doubted.
+	silence = time.Minute
+	// probePause is between two probes: a burst of calls that time out is one doubt.
+	probePause = time.Second
+	// probeRepeat is how soon a probe that found no queue is sent again.
+	probeRepeat = 100 * time.Millisecond
+)
+
+// prober proves that replies arrive. A connection can look healthy while the queue on which replies come is gone, or
+// is consumed by nobody: the client is deaf then, and its calls can only time out. On a doubt, the client sends a
+// message to itself the way that replies come. Where that is lost, replies get a queue with another name, and the
+// calls that wait fail with [transport.ErrReplyPathLost].
+//
+// Doubts are a call that was taken and not answered in time, a new session, a minute without any reply while calls
+// wait, and a consumer that the broker cancelled. The first session is none: the queue was made a moment ago, and the
+// first call will prove it.
+//
+// A probe is a reply to no call: who reads it by mistake drops it. Its goroutine, run, begins with the first reply
+// queue and ends with the driver; it sends one probe at a time.
+type prober struct {
+	replies *replies
+	ctx     context.Context //nolint:containedctx // the prober's own life, ended by stop
+	cancel  context.CancelFunc
+	running sync.WaitGroup
+	doubts  chan struct{} // holds a token while there is a doubt
+	gone    chan struct{} // holds a token when the broker has cancelled the consumer
+
+	mu      sync.Mutex // protects what follows
+	verdict error      // why the path is lost, where that needs no probe
+	id      string     // of the probe under way
+	heard   chan struct{}
+	last    time.Time // when a reply came, whatever its call
+}
+
+func newProber(r *replies) *prober {
+	p := &prober{replies: r, doubts: make(chan struct{}, 1), gone: make(chan struct{}, 1), last: time.Now()}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	return p
+}
+
+// start begins to probe.
+func (p *prober) start() { p.running.Go(p.run) }
+
+// stop ends the prober and waits for it. Nothing may start it any more.
+func (p *prober) stop() {
+	p.cancel()
+	p.running.Wait()
+}
+
+// doubt asks for a probe.
+func (p *prober) doubt() { leave(p.doubts) }
+
+// consumerGone asks for proof that the reply queue is consumed again.
+func (p *prober) consumerGone() { leave(p.gone) }
+
+// condemn tells that the path is lost.
+func (p *prober) condemn(reason error) {
+	p.mu.Lock()
+	p.verdict = reason
+	p.mu.Unlock()
+	p.doubt()
+}
+
+// leave puts a token into a channel that holds one.
+func leave(token chan<- struct{}) {
+	select {
+	case token <- struct{}{}:
+	default:
+	}
+}
+
+// hear notes that a reply came, and reports whether it is the probe under way.
+func (p *prober) hear(reply *transport.Reply) bool {
+	id, _ := reply.MsgID.Text()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.last = time.Now()
+	if p.id == "" || id != p.id {
+		return false
+	}
+	close(p.heard)
+	p.id = ""
+	return true
+}
+
+func (p *prober) run() {
+	timer := time.NewTimer(silence)
+	defer timer.Stop()
+	for {
+		within := probeTimeout
+		select {
+		case <-p.gone:
+			within = consumeAgain
+		case <-p.doubts:
+		case <-timer.C:
+			if quiet := p.quiet(); quiet < silence {
+				timer.Reset(silence - quiet)
+				continue
+			}
+			timer.Reset(silence)
+			if p.replies.calls.Waiting() == 0 {
+				continue
+			}
+		case <-p.ctx.Done():
+			return
+		}
+		if err := p.prove(within); err != nil && p.ctx.Err() == nil {
+			p.replies.renew(err)
+		}
+		p.rest()
+	}
+}
+
+// quiet is for how long no reply came.
+func (p *prober) quiet() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return time.Since(p.last)
+}
+
+// rest waits before the next probe, unless that is urgent.
+func (p *prober) rest() {
+	timer := time.NewTimer(probePause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-p.gone:
+		p.consumerGone()
+	case <-p.ctx.Done():
+	}
+}
+
+// Why a path is lost.
+var (
+	errNotConsumed = errors.New("the reply queue could not be consumed again")
+	errNoQueue     = errors.New("the reply queue does not exist")
+	errNotHeard    = fmt.Errorf("a message to the reply queue did not arrive within %s", probeTimeout)
+	errExpired     = errors.New("the client was away for longer than its reply queue lasts")
+)
+
+// prove sends probes until one is heard or it is clear why none is, and returns why the path is lost. It returns
+// nil also where a connection is in the way: calls learn of that elsewhere, and the next session is the next doubt.
+// within bounds the wait for the queue and its consumer.
+func (p *prober) prove(within time.Duration) error {
+	p.mu.Lock()
+	verdict := p.verdict
+	p.verdict = nil
+	p.mu.Unlock()
+	if verdict != nil {
+		return verdict
+	}
+	ctx, cancel := context.WithTimeout(p.ctx, within)
+	defer cancel()
+	for {
+		a := p.replies.attached(ctx)
+		if a == nil && p.replies.driver.consumer.link.connected() {
+			return errNotConsumed
+		}
+		if a == nil || !p.replies.driver.publisher.connected() || p.replies.driver.obstacle() != nil {
+			return nil
+		}
+		err := p.send(a)
+		if !errors.Is(err, errNoQueue) {
+			return err
+		}
+		select {
+		case <-time.After(probeRepeat): // its consumer was cancelled just now: it is about to be declared again
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// send sends one probe to the queue of an attachment. It fails with errNoQueue or errNotHeard; nil also tells that
+// nothing is known.
+func (p *prober) send(a *attachment) error {
+	id, heard := p.begin()
+	defer p.end()
+	body := wire.AppendReply(nil, &transport.Reply{MsgID: wire.TextValue(id), Ending: true, UniqueID: id})
+	message, err := newMessage(wire.ContentTypeJSON, "", body)
+	if err != nil {
+		return nil
+	}
+	settled := make(chan error, 1)
+	probe := &publication{
+		key: a.sub.queues[0].name, mandatory: true, uniqueID: id, message: message, settle: func(err error) { settled <- err },
+	}
+	timer := time.NewTimer(probeTimeout)
+	defer timer.Stop()
+	ctx, cancel := context.WithTimeout(p.ctx, probeTimeout)
+	defer cancel()
+	driver := p.replies.driver
+	if driver.direct.submit(ctx, probe) != nil {
+		return nil
+	}
+	driver.stats.probes.Add(1)
+	taken := false
+	for {
+		select {
+		case <-heard:
+			return nil
+		case err := <-settled:
+			if errors.Is(err, transport.ErrUndeliverable) {
+				return errNoQueue
+			}
+			if err != nil {
+				return nil
+			}
+			taken = true
+			timer.Reset(probeTimeout)
+		case <-timer.C:
+			if !taken {
+				probe.withdraw()
+				return nil
+			}
+			if p.quiet() < probeTimeout { // replies arrive, so many that the probe is behind others
+				return nil
+			}
+			return errNotHeard
+		case <-a.ended: // the next attachment is the next doubt
+			return nil
+		case <-p.ctx.Done():
+			return nil
+		}
+	}
+}
+
+func (p *prober) begin() (id string, heard <-chan struct{}) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.id, p.heard = wire.NewID(), make(chan struct{})
+	return p.id, p.heard
+}
+
+func (p *prober) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.id = ""
+}

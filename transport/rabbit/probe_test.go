@@ -1,0 +1,287 @@
+package rabbit
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/goslo/goslo/internal/wire"
+	"github.com/goslo/goslo/transport"
+)
+
+// timeOut has a call taken by the broker and not answered, which is a doubt about the path of replies.
+func timeOut(t *testing.T, d *Driver) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	done := call(ctx, d, transport.SendOptions{})
+	p, _ := sent(t, d.direct)
+	p.settle(nil)
+	wantError(t, "Call", (<-done).err, transport.ErrTimeout)
+	synctest.Wait()
+}
+
+// mustProbe takes the probe that was handed to the lane, written.
+func mustProbe(t *testing.T, d *Driver) (*publication, *transport.Reply) {
+	t.Helper()
+	synctest.Wait()
+	p := mustAttempt(t, d)
+	p.state.Store(written)
+	message, err := wire.ReadReply(wire.Properties{ContentType: p.message.ContentType}, slices.Clone(p.message.Body)) // in place
+	if err != nil {
+		t.Fatalf("a probe that is no reply: %v", err)
+	}
+	if p.exchange.name != "" || !p.mandatory || !message.Ending {
+		t.Errorf("the probe is %+v, want a mandatory message to the default exchange that ends a call", p)
+	}
+	return p, message
+}
+
+// wantPath checks which reply queue is in use, and how often one was lost.
+func wantPath(t *testing.T, d *Driver, old string, lost uint64) {
+	t.Helper()
+	synctest.Wait()
+	if got := d.Stats().ReplyPathsLost; got != lost {
+		t.Errorf("the path was lost %d times, want %d", got, lost)
+	}
+	if kept := d.replies.current(old); kept != (lost == 0) {
+		t.Errorf("the reply queue was kept: %v, want %v", kept, lost == 0)
+	}
+}
+
+// TestProbeDecidesWhetherReplyQueueIsKept lets a probe end in each way, with a call in flight.
+func TestProbeDecidesWhetherReplyQueueIsKept(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		end  func(t *testing.T, d *Driver, a *attachment)
+		lost bool
+	}{
+		"it arrives": {func(t *testing.T, d *Driver, a *attachment) {
+			t.Helper()
+			p, _ := mustProbe(t, d)
+			p.settle(nil)
+			if v, settled := d.replies.receive(a.delivery(1, p.message.Body)); v != accept || !settled {
+				t.Errorf("the probe: verdict %d, %v; want it taken off", v, settled)
+			}
+		}, false},
+		"it arrives before its confirm": {func(t *testing.T, d *Driver, a *attachment) {
+			t.Helper()
+			p, _ := mustProbe(t, d)
+			d.replies.receive(a.delivery(1, p.message.Body))
+			p.settle(nil)
+		}, false},
+		"it is taken and does not arrive": {func(t *testing.T, d *Driver, _ *attachment) {
+			t.Helper()
+			p, _ := mustProbe(t, d)
+			p.settle(nil)
+			<-time.After(probeTimeout)
+		}, true},
+		"replies arrive, and the probe is behind them": {func(t *testing.T, d *Driver, a *attachment) {
+			t.Helper()
+			p, _ := mustProbe(t, d)
+			p.settle(nil)
+			<-time.After(probeTimeout / 2)
+			other := &transport.Reply{MsgID: wire.TextValue("other"), Ending: true}
+			d.replies.receive(a.delivery(1, wire.AppendReply(nil, other)))
+			<-time.After(probeTimeout / 2)
+		}, false},
+		"it finds no queue, again and again": {func(t *testing.T, d *Driver, _ *attachment) {
+			t.Helper()
+			for p := mustAttempt(t, d); p != nil; p = attempt(d) {
+				p.settle(transport.ErrUndeliverable)
+				<-time.After(probeRepeat)
+			}
+		}, true},
+		"it finds no queue at first": {func(t *testing.T, d *Driver, a *attachment) {
+			t.Helper()
+			p, _ := mustProbe(t, d)
+			p.settle(transport.ErrUndeliverable)
+			<-time.After(probeRepeat)
+			p, _ = mustProbe(t, d)
+			d.replies.receive(a.delivery(1, p.message.Body))
+		}, false},
+		"the broker does not confirm it": {func(t *testing.T, d *Driver, _ *attachment) {
+			t.Helper()
+			mustProbe(t, d)
+			<-time.After(probeTimeout)
+		}, false},
+		"the connection is lost first": {func(t *testing.T, d *Driver, _ *attachment) {
+			t.Helper()
+			p, _ := mustProbe(t, d)
+			p.settle(transport.ErrConnectionLost)
+			<-time.After(probeTimeout)
+		}, false},
+	} {
+		inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+			t.Log(name)
+			a := connected(t, d)
+			old := a.sub.queues[0].name
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			waiting := call(ctx, d, transport.SendOptions{})
+			p, _ := sent(t, d.direct)
+			p.settle(nil)
+			timeOut(t, d)
+			c.end(t, d, a)
+			if c.lost {
+				wantError(t, name+": the call in flight", (<-waiting).err, transport.ErrReplyPathLost)
+				wantPath(t, d, old, 1)
+				return
+			}
+			wantPath(t, d, old, 0)
+			if d.replies.calls.Waiting() != 1 {
+				t.Errorf("%s: the call in flight has ended", name)
+			}
+			if got := d.Stats(); got.ReplyProbes == 0 {
+				t.Errorf("%s: stats %+v, want a probe in them", name, got)
+			}
+		})
+	}
+}
+
+func TestProbeIsNoReplyToAnybody(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		a := connected(t, d)
+		timeOut(t, d)
+		p, _ := mustProbe(t, d)
+		for tag := range uint64(2) { // the second one is an ordinary reply that comes late
+			d.replies.receive(a.delivery(tag+1, slices.Clone(p.message.Body)))
+		}
+		if got := d.Stats().RepliesUnwaited; got != 1 {
+			t.Errorf("%d replies without a call, want 1", got)
+		}
+	})
+}
+
+func TestSilenceOfAMinuteIsProbedWhileCallsWait(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		a := connected(t, d)
+		<-time.After(10 * silence)
+		synctest.Wait()
+		if attempt(d) != nil {
+			t.Error("a client without calls probes")
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		done := call(ctx, d, transport.SendOptions{})
+		p, _ := sent(t, d.direct)
+		p.settle(nil)
+		<-time.After(silence)
+		p, _ = mustProbe(t, d)
+		d.replies.receive(a.delivery(1, p.message.Body))
+		for range 3 { // heartbeats of the method: replies arrive
+			<-time.After(silence / 2)
+			d.replies.receive(a.delivery(2, wire.AppendReply(nil, &transport.Reply{MsgID: wire.TextValue("x")})))
+		}
+		synctest.Wait()
+		if attempt(d) != nil {
+			t.Error("a client that hears replies probes")
+		}
+		<-time.After(silence)
+		mustProbe(t, d)
+		cancel()
+		<-done
+	})
+}
+
+// TestDoubtsInARowAreOneProbe has calls time out while a probe is under way.
+func TestDoubtsInARowAreOneProbe(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		a := connected(t, d)
+		timeOut(t, d)
+		p, _ := mustProbe(t, d)
+		for range 100 {
+			d.replies.prober.doubt()
+		}
+		d.replies.receive(a.delivery(1, p.message.Body))
+		<-time.After(probePause / 2)
+		if attempt(d) != nil {
+			t.Error("a second probe follows the first at once")
+		}
+		<-time.After(probePause)
+		p, _ = mustProbe(t, d)
+		d.replies.receive(a.delivery(2, p.message.Body))
+		<-time.After(silence / 2)
+		if attempt(d) != nil || d.Stats().ReplyProbes != 2 {
+			t.Errorf("%d probes for a hundred doubts, want 2", d.Stats().ReplyProbes)
+		}
+	})
+}
+
+func TestReplyQueueIsGivenUpWhereItIsNotConsumedAgain(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		a := connected(t, d)
+		old := a.sub.queues[0].name
+		done := call(t.Context(), d, transport.SendOptions{})
+		p, _ := sent(t, d.direct)
+		p.settle(nil)
+		begun := time.Now()
+		a.sub.consumerGone()
+		a.sub.set(nil, nil)
+		a.sub.lost(a)
+		wantError(t, "Call", (<-done).err, transport.ErrReplyPathLost)
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("the call was told after %s, want within a second", took)
+		}
+		wantPath(t, d, old, 1)
+		if !a.sub.stopped() || len(d.consumer.subs) != 1 {
+			t.Errorf("%d subscriptions, the old one stopped: %v", len(d.consumer.subs), a.sub.stopped())
+		}
+	})
+}
+
+// TestReplyQueueOfALostConnectionIsProbedOrGivenUp has the client away for some time.
+func TestReplyQueueOfALostConnectionIsProbedOrGivenUp(t *testing.T) {
+	t.Parallel()
+	for away, lost := range map[time.Duration]uint64{9 * time.Second: 0, 10 * time.Second: 1} {
+		inBubble(t, "rabbit://h/?rabbit_transient_queues_ttl=10", func(t *testing.T, d *Driver) {
+			a := connected(t, d)
+			old := a.sub.queues[0].name
+			done := call(t.Context(), d, transport.SendOptions{})
+			p, _ := sent(t, d.direct)
+			p.settle(nil)
+			d.consumer.link.set(false, transport.ErrConnectionLost)
+			a.sub.set(nil, nil)
+			a.sub.lost(a)
+			<-time.After(away)
+			d.consumer.link.set(true, nil)
+			next := fakeChannel()
+			next.sub = a.sub
+			close(next.idle)
+			t.Cleanup(func() { close(next.ended) })
+			a.sub.set(next, nil)
+			a.sub.attachedTo(next)
+			synctest.Wait()
+			wantPath(t, d, old, lost)
+			if lost > 0 {
+				wantError(t, "Call", (<-done).err, transport.ErrReplyPathLost)
+				return
+			}
+			p, _ = mustProbe(t, d)
+			d.replies.receive(next.delivery(1, p.message.Body))
+			d.replies.calls.Fail(transport.ErrClosed)
+			<-done
+		})
+	}
+}
+
+// TestCallOnAReplyQueueThatWasJustLostIsNotSent has the queue replaced between the choice of it and the call's wait.
+func TestCallOnAReplyQueueThatWasJustLostIsNotSent(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		a := connected(t, d)
+		d.replies.renew(errNoQueue)
+		if d.replies.current(a.sub.queues[0].name) {
+			t.Error("the old queue is current")
+		}
+		if got, err := d.replies.present(); err != nil || got == a.sub {
+			t.Errorf("present = %v, %v, want another subscription", got, err)
+		}
+	})
+}
