@@ -98,6 +98,8 @@ func ownError(node, whole error) *RemoteError {
 		return &RemoteError{Module: builtins, Class: "ValueError", Message: whole.Error()}
 	case *panicError:
 		return &RemoteError{Module: builtins, Class: "RuntimeError", Message: e.Error(), Traceback: stackLines(e.stack)}
+	case *parkedError:
+		return &RemoteError{Module: builtins, Class: "RuntimeError", Message: e.Error()}
 	case *exitError:
 		return &RemoteError{Module: builtins, Class: "RuntimeError", Message: e.Error(), Traceback: stackLines(e.stack)}
 	}

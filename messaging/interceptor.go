@@ -22,8 +22,12 @@ type RPC struct {
 	// MsgID is the id of a call, on the serving side.
 	MsgID string
 	// Redelivered tells, on the serving side, that the broker handed the request out before, to a server that went
-	// away without acknowledging it: most likely, but not surely, it was not run.
+	// away without acknowledging it: most likely, but not surely, it was not run. With [AckOnFinish] it may well have
+	// been run, in part or as a whole.
 	Redelivered bool
+	// Deliveries is, on the serving side, how often the request was delivered, this time included. Of RabbitMQ's
+	// classic queues it is exact with [AckOnFinish] alone; else 2 may be more.
+	Deliveries int
 }
 
 // Interceptor stands around each request of a client, or each of a server: around its encoding, sending and the
@@ -73,6 +77,7 @@ func (s *MessageHandlingServer) receivedRPC(in transport.Incoming) *RPC {
 	rpc.Target.Namespace, rpc.Target.Version = req.Namespace.Text, req.Version.Text
 	rpc.MsgID, _ = req.MsgID.Text()
 	rpc.Redelivered = redelivered(in)
+	rpc.Deliveries, _ = deliveries(in)
 	return rpc
 }
 

@@ -117,6 +117,9 @@ func TestInterceptorsLearnWhatTheRequestIs(t *testing.T) {
 		} {
 			want.Method, want.Target.Topic, want.Target.Exchange = "work", "t", "openstack"
 			want.Target.Namespace, want.Target.Version = "n", "1.2"
+			if want.Server {
+				want.Deliveries = 1
+			}
 			got := <-seen
 			if hasID := got.MsgID != ""; hasID != (want.Server && want.Call) {
 				t.Errorf("message id %q of %+v", got.MsgID, want)

@@ -51,8 +51,23 @@ func (l *limits) release(j *job) {
 		delete(l.waiting, key)
 		return
 	}
-	l.ready = append(l.ready, waiting[0])
 	l.waiting[key] = waiting[1:]
+	l.push(waiting[0])
+}
+
+// enqueue lets next return j in its turn, at once if it may run now.
+func (l *limits) enqueue(j *job) {
+	if !l.admit(j) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.push(j)
+}
+
+// push notes that the turn of j has come; l.mu is held.
+func (l *limits) push(j *job) {
+	l.ready = append(l.ready, j)
 	select {
 	case l.arrived <- struct{}{}:
 	default:

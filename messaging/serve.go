@@ -51,18 +51,18 @@ func (j *job) expired() bool {
 	return !j.request.Deadline.IsZero() && !time.Now().Before(j.request.Deadline)
 }
 
-// loop runs body for ever, until it returns nil, and closes ended. A blocking executor runs handlers on this
+// loop runs body until it returns nil, for ever again until ctx ends, and closes ended. A blocking executor runs handlers on this
 // goroutine: one that ends it (runtime.Goexit) must not end the loop, which goes on on another.
-func (s *MessageHandlingServer) loop(r *run, ended chan<- struct{}, body func(*run) error) {
+func (s *MessageHandlingServer) loop(ctx context.Context, r *run, ended chan<- struct{}, body func(*run) error) {
 	finished := false
 	defer func() {
 		if finished {
 			close(ended)
 		} else {
-			go s.loop(r, ended, body)
+			go s.loop(ctx, r, ended, body)
 		}
 	}()
-	forever(r.polling, s.log, func() error { return body(r) })
+	forever(ctx, s.log, func() error { return body(r) })
 	finished = true
 }
 
@@ -71,11 +71,8 @@ func (s *MessageHandlingServer) loop(r *run, ended chan<- struct{}, body func(*r
 func (s *MessageHandlingServer) poll(r *run) error {
 	for {
 		in, err := r.listener.Poll(r.polling)
-		if errors.Is(err, transport.ErrClosed) {
-			return nil
-		}
 		if err != nil {
-			return fmt.Errorf("poll: %w", err)
+			return pollError(err)
 		}
 		if j := s.newJob(in); r.limits.admit(j) {
 			if err := s.submit(r, j); err != nil {
@@ -85,10 +82,18 @@ func (s *MessageHandlingServer) poll(r *run) error {
 	}
 }
 
-// resume runs what waited for its method to have room, until polling ends.
+// pollError is how polling ends: without an error where the listener was stopped.
+func pollError(err error) error {
+	if errors.Is(err, transport.ErrClosed) {
+		return nil
+	}
+	return fmt.Errorf("poll: %w", err)
+}
+
+// resume runs what waits in limits until nothing that waits there is to be begun any more.
 func (s *MessageHandlingServer) resume(r *run) error {
 	for {
-		j := r.limits.next(r.polling)
+		j := r.limits.next(r.resuming)
 		if j == nil {
 			return nil
 		}
@@ -100,11 +105,15 @@ func (s *MessageHandlingServer) resume(r *run) error {
 
 // submit waits for a place to run j; where there will be none, j goes back to the broker.
 func (s *MessageHandlingServer) submit(r *run, j *job) error {
-	err := r.executor.Submit(r.polling, func() { s.serve(r, j) })
+	err := r.executor.Submit(r.resuming, func() { s.serve(r, j) })
 	if err == nil {
 		return nil
 	}
 	r.limits.release(j)
+	if s.config.ack == AckOnReceive {
+		s.abandon(r, j)
+		return submitError(err)
+	}
 	return errors.Join(submitError(err), j.in.Requeue(context.WithoutCancel(r.polling)))
 }
 
@@ -118,30 +127,30 @@ func submitError(err error) error {
 // serve handles one message, on the goroutine that the executor gives it.
 func (s *MessageHandlingServer) serve(r *run, j *job) {
 	defer r.limits.release(j)
-	// The slot is held: acknowledge, and only then run. RPC is at most once
-	// (oslo_messaging/rpc/server.py, _process_incoming).
 	s.received.Add(1)
 	if redelivered(j.in) {
 		s.redelivered.Add(1)
 	}
-	if err := j.in.Ack(r.handling); err != nil {
-		s.logUnacknowledged(j.request, err)
+	// The slot is held: acknowledge, and only then run. RPC is at most once
+	// (oslo_messaging/rpc/server.py, _process_incoming), unless the server is told otherwise.
+	if !s.accept(r, j) {
 		return
 	}
 	if j.expired() {
 		s.logExpired(j.request)
+		s.settle(r, j)
 		return
 	}
 	exited := true // until proved otherwise: runtime.Goexit leaves no other trace
 	defer func() {
 		if exited {
-			s.replyExit(r, j.in)
+			s.finishExit(r, j)
 		}
 	}()
 	begun := time.Now()
 	reply, err := s.execute(r, j)
 	exited = false
-	s.reply(r, j.in, reply, err)
+	s.finish(r, j, reply, err)
 	if debugging(s.log) {
 		s.requestLog(j.request).WithFields(logrus.Fields{"elapsed": time.Since(begun), "success": err == nil}).Debug("replied")
 	}
@@ -207,15 +216,20 @@ func methodContext(ctx context.Context, req *transport.Request, rpc *RPC, codec 
 }
 
 func (s *MessageHandlingServer) reply(r *run, in transport.Incoming, reply *transport.Reply, err error) {
-	req := in.Request()
 	if err != nil {
-		s.logFailure(req, err)
+		s.logFailure(in.Request(), err)
 	}
+	s.answer(r, in, reply)
+}
+
+// answer sends a reply to who waits for one.
+func (s *MessageHandlingServer) answer(r *run, in transport.Incoming, reply *transport.Reply) {
+	req := in.Request()
 	if !req.Call() {
 		return
 	}
 	ctx := context.WithoutCancel(r.handling)
-	err = in.Reply(ctx, reply)
+	err := in.Reply(ctx, reply)
 	if errors.Is(err, transport.ErrTooLarge) { // the caller must learn of it
 		s.requestLog(req).WithError(err).Error("the result is too large")
 		codec := s.serializers.of(req.ContentType)
@@ -226,12 +240,11 @@ func (s *MessageHandlingServer) reply(r *run, in transport.Incoming, reply *tran
 	}
 }
 
-// replyExit answers for a method that has ended its goroutine. It runs deferred, on what is left of that.
-func (s *MessageHandlingServer) replyExit(r *run, in transport.Incoming) {
+// finishExit is finish for a method that has ended its goroutine. It runs deferred, on what is left of that.
+func (s *MessageHandlingServer) finishExit(r *run, j *job) {
 	err := &exitError{stack: debug.Stack()}
-	codec := s.serializers.of(in.Request().ContentType)
-	reply := &transport.Reply{Failure: s.config.failures.encode(err, codec), Ending: true}
-	s.reply(r, in, reply, err)
+	codec := s.serializers.of(j.request.ContentType)
+	s.finish(r, j, &transport.Reply{Failure: s.config.failures.encode(err, codec), Ending: true}, err)
 }
 
 func (s *MessageHandlingServer) logUnacknowledged(req *transport.Request, err error) {

@@ -52,8 +52,11 @@ type MessageHandlingServer struct {
 
 	ending sync.WaitGroup // waits of earlier epochs that nobody waited for
 
+	late late // requests that are acknowledged when they are finished
+
 	limit                                           loglimit.Limiter
 	received, redelivered, expired, refused, failed atomic.Uint64
+	requeued, parked, abandoned                     atomic.Uint64
 }
 
 // ServerStats counts the messages of a server since it was made.
@@ -70,6 +73,12 @@ type ServerStats struct {
 	Refused uint64
 	// Failed is how many endpoint methods returned an error, panicked or ended their goroutine.
 	Failed uint64
+	// Requeued is how many requests went back to their queue because their methods asked for it (see [Requeue]).
+	Requeued uint64
+	// Parked is how many requests were put aside after too many deliveries (see [WithMaxDeliveries]).
+	Parked uint64
+	// Abandoned is how many requests were acknowledged with [AckOnReceive] and not run, since Wait's context ended.
+	Abandoned uint64
 }
 
 // Stats tells what the server has handled so far.
@@ -77,22 +86,25 @@ func (s *MessageHandlingServer) Stats() ServerStats {
 	return ServerStats{
 		Received: s.received.Load(), Redelivered: s.redelivered.Load(), Expired: s.expired.Load(),
 		Refused: s.refused.Load(), Failed: s.failed.Load(),
+		Requeued: s.requeued.Load(), Parked: s.parked.Load(), Abandoned: s.abandoned.Load(),
 	}
 }
 
 type serverConfig struct {
-	executor     executor.Type
-	poolSize     int
-	prefetch     int
-	logAfter     time.Duration
-	stuckAfter   time.Duration
-	serializer   serializer.Serializer
-	failures     failures
-	policy       AccessPolicy
-	authorize    Authorizer
-	interceptors interceptors
-	ping         bool
-	describe     bool
+	executor      executor.Type
+	poolSize      int
+	prefetch      int
+	ack           AckMode
+	maxDeliveries int
+	logAfter      time.Duration
+	stuckAfter    time.Duration
+	serializer    serializer.Serializer
+	failures      failures
+	policy        AccessPolicy
+	authorize     Authorizer
+	interceptors  interceptors
+	ping          bool
+	describe      bool
 }
 
 // epoch is one life of a server, from Start to Wait.
@@ -114,7 +126,10 @@ type run struct {
 	stopPolling context.CancelFunc
 	polled      chan struct{} // closed when the loop has ended
 	limits      *limits
-	resumed     chan struct{} // closed when the loop has ended that runs what limits kept back
+	resuming    context.Context //nolint:containedctx // ends when nothing must be begun any more
+	resumed     chan struct{}   // closed when the loop has ended that runs what limits kept back
+	backlog     backlog
+	begunAll    bool // Wait's
 
 	handling     context.Context //nolint:containedctx // what handlers' contexts are made of; ends with Wait
 	stopHandling context.CancelCauseFunc
@@ -126,6 +141,7 @@ type run struct {
 func NewRPCServer(t *Transport, on Target, endpoints []*Endpoint, opts ...ServerOption) (*MessageHandlingServer, error) {
 	c := serverConfig{
 		executor: executor.Threading, logAfter: 30 * time.Second, serializer: serializer.JSON, policy: DefaultAccessPolicy,
+		ack: AckOnStart, maxDeliveries: DefaultMaxDeliveries,
 	}
 	for _, opt := range opts {
 		opt.applyServer(&c)
@@ -163,6 +179,9 @@ func (c *serverConfig) check() error {
 	case c.policy == nil:
 		return errors.New("the server's access policy is nil")
 	}
+	if err := c.checkAck(); err != nil {
+		return err
+	}
 	return checkSerializer(c.serializer)
 }
 
@@ -179,15 +198,21 @@ func WithPoolSize(size int) StartOption {
 	}
 }
 
-// prefetchFor is how many messages the broker may hand over: what keeps its pipe filled for the executor.
+// prefetchFor is how many messages the broker may hand over: what keeps its pipe filled for the executor, and what
+// runs where that is acknowledged when it is finished.
 func (s *MessageHandlingServer) prefetchFor(c *serverConfig) int {
-	switch {
-	case c.prefetch > 0:
+	if c.prefetch > 0 {
 		return c.prefetch
-	case s.dispatcher.Limited():
-		return max(2*executor.Places(c.executor, c.poolSize), limitedPrefetch)
 	}
-	return max(2*executor.Places(c.executor, c.poolSize), minPrefetch)
+	places, least := executor.Places(c.executor, c.poolSize), minPrefetch
+	if s.dispatcher.Limited() {
+		least = limitedPrefetch
+	}
+	prefetch := max(2*places, least)
+	if c.ack == AckOnFinish {
+		prefetch += places
+	}
+	return prefetch
 }
 
 // Target is what the server listens on.
@@ -236,11 +261,17 @@ func (s *MessageHandlingServer) patience(name string) *patience {
 }
 
 func (s *MessageHandlingServer) listen(ctx context.Context, e *epoch, c *serverConfig) error {
+	if err := c.checkAck(); err != nil { // with the pool size of this life
+		return err
+	}
 	exec, err := executor.New(c.executor, c.poolSize)
 	if err != nil {
 		return err
 	}
-	listener, err := s.transport.driver.Listen(ctx, s.target, transport.ListenOptions{Prefetch: s.prefetchFor(c)})
+	prefetch := s.prefetchFor(c)
+	listener, err := s.transport.driver.Listen(ctx, s.target, transport.ListenOptions{
+		Prefetch: prefetch, Movable: c.ack == AckOnFinish,
+	})
 	if err != nil {
 		return errors.Join(&ServerListenError{Target: s.target, Err: err}, exec.Shutdown(context.Background()))
 	}
@@ -250,9 +281,14 @@ func (s *MessageHandlingServer) listen(ctx context.Context, e *epoch, c *serverC
 	r.polling, r.stopPolling = context.WithCancel(context.WithoutCancel(ctx))
 	r.handling, r.stopHandling = context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), insideKey, s))
 	e.run = r
-	go s.loop(r, r.polled, s.poll) // both end by Stop, which waits for them
-	if s.dispatcher.Limited() {
-		go s.loop(r, r.resumed, s.resume)
+	r.resuming = r.polling
+	poll := s.poll
+	if c.ack == AckOnReceive {
+		poll, r.resuming, r.backlog = s.receive, r.handling, make(backlog, prefetch)
+	}
+	go s.loop(r.polling, r, r.polled, poll) // both end by Stop, which waits for them; or else the second by Wait
+	if c.ack == AckOnReceive || s.dispatcher.Limited() {
+		go s.loop(r.resuming, r, r.resumed, s.resume)
 	} else {
 		close(r.resumed)
 	}
@@ -276,15 +312,21 @@ func (s *MessageHandlingServer) stopListening(ctx context.Context, r *run) error
 	if s.inside(ctx) {
 		return err // a handler that runs in the loop itself would wait for its own end
 	}
-	for _, ended := range []chan struct{}{r.polled, r.resumed} {
+	loops := []chan struct{}{r.polled, r.resumed}
+	if s.config.ack == AckOnReceive {
+		loops = loops[:1] // what was received is off its queue, and is still to be run
+	}
+	for _, ended := range loops {
 		select {
 		case <-ended:
 		case <-ctx.Done():
 			return errors.Join(err, &TaskTimeoutError{Task: "stop", Waiting: "the poll loop to end", Err: context.Cause(ctx)})
 		}
 	}
-	for _, j := range r.limits.drain() {
-		err = errors.Join(err, j.in.Requeue(ctx))
+	if s.config.ack != AckOnReceive {
+		for _, j := range r.limits.drain() {
+			err = errors.Join(err, j.in.Requeue(ctx))
+		}
 	}
 	s.log.Info("stopped listening")
 	return err
@@ -312,12 +354,14 @@ func (s *MessageHandlingServer) waitEpoch(ctx context.Context, e *epoch) error {
 }
 
 func (s *MessageHandlingServer) drain(ctx context.Context, r *run) error {
+	s.beginAll(ctx, r)
 	if err := r.executor.Shutdown(ctx); err != nil {
 		r.stopHandling(errStopped)
 		return &TaskTimeoutError{Task: "wait", Waiting: "running handlers", Err: err}
 	}
 	r.stopHandling(errStopped)
-	<-r.polled // at once: the loop has no executor any more
+	<-r.polled // at once, and so is the other: the loops have no executor any more
+	<-r.resumed
 	return r.listener.Close(ctx)
 }
 

@@ -51,6 +51,14 @@ func (d *Duplicates) Add(id string) bool {
 	return true
 }
 
+// Has reports whether id was noted, and not removed since.
+func (d *Duplicates) Has(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_, known := d.seen[id]
+	return known
+}
+
 // forget makes room for one more by giving up those that are out of the window.
 func (d *Duplicates) forget(now time.Time) {
 	for {

@@ -164,3 +164,19 @@ func TestOneOfManyAtOnceIsTheFirst(t *testing.T) {
 		t.Errorf("%d ids were new, want each once: 200", first.Load())
 	}
 }
+
+func TestDuplicatesTellWhatTheyHave(t *testing.T) {
+	t.Parallel()
+	var d transport.Duplicates
+	if d.Has("a") {
+		t.Error("nothing was added, and it has a")
+	}
+	d.Add("a")
+	if !d.Has("a") || d.Has("b") {
+		t.Errorf("has a: %t, b: %t; want a alone", d.Has("a"), d.Has("b"))
+	}
+	d.Remove("a")
+	if d.Has("a") {
+		t.Error("a was removed, and it has a")
+	}
+}

@@ -78,6 +78,8 @@ type Pinger interface {
 type ListenOptions struct {
 	// Prefetch is how many messages the broker may hand over unacknowledged on each queue; at least 1.
 	Prefetch int
+	// Movable keeps with each request what it takes to publish it again: see [Mover].
+	Movable bool
 }
 
 // Listener receives for one server. Poll is for one goroutine at a time, the rest for any.
@@ -114,3 +116,50 @@ type Incoming interface {
 type Redelivery interface {
 	Redelivered() bool
 }
+
+// Staleness is implemented by incoming requests that can tell, before they are acknowledged, that the broker will
+// deliver them again: an acknowledgement would fail with ErrStale.
+type Staleness interface {
+	Stale() bool
+}
+
+// DeliveryCount is implemented by incoming requests that know how often they were handed out.
+type DeliveryCount interface {
+	// Deliveries is how often the request was delivered, this time included. Where counted is false, the broker
+	// has delivered it more than once and does not count (RabbitMQ's classic queues): it is the least that it can be.
+	Deliveries() (n int, counted bool)
+}
+
+// Mover is implemented by incoming requests that can be put onto a queue anew, where their listener was asked for that
+// by [ListenOptions.Movable].
+type Mover interface {
+	// Move publishes the request as it came, its body, properties and headers, and takes the original off its
+	// queue once the broker has confirmed the copy. Where it fails, the request is as it was; where ctx ends, or a
+	// connection is lost in between, there may be both.
+	//
+	// On its own queue the copy goes to the end. Any other queue is for people to look at: it is declared where it
+	// does not exist, outlives the broker where queues can, and keeps the copy until somebody takes it.
+	Move(ctx context.Context, to Destination) error
+}
+
+// Destination is where a request is moved.
+type Destination struct {
+	// Queue is the name of a queue, or empty for the request's own.
+	Queue string
+	// Deliveries is what the copy's next delivery shall count; on the request's own queue alone.
+	Deliveries int
+	// Headers, strings and int64s, are added on another queue, and so is [QueueHeader].
+	Headers map[string]any
+}
+
+// Headers of a parked request, which say why it was parked.
+const (
+	// ReasonHeader is the header that tells why.
+	ReasonHeader = "goslo.reason"
+	// DeliveriesHeader is the header that tells how often the request had been delivered, an int64.
+	DeliveriesHeader = "goslo.deliveries"
+	// QueueHeader is the header that tells which queue the request was on.
+	QueueHeader = "goslo.queue"
+	// TimeHeader is the header that tells when it was parked, in the form of RFC 3339.
+	TimeHeader = "goslo.time"
+)

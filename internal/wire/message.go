@@ -2,6 +2,7 @@ package wire
 
 import (
 	"fmt"
+	"math"
 	"time"
 )
 
@@ -17,6 +18,10 @@ const ContentEncoding = "utf-8"
 // DeadlineHeader is the AMQP header that tells when the caller of a request stops waiting, in milliseconds since
 // 1970 (a signed 64-bit integer). It is goslo's own; oslo.messaging ignores headers that it does not know.
 const DeadlineHeader = "goslo.deadline"
+
+// AttemptHeader is the AMQP header of a request that a server has put back onto its queue: the number of the
+// delivery that it is for (a signed 64-bit integer). It is goslo's own.
+const AttemptHeader = "goslo.attempt"
 
 // Properties are what AMQP says about a message beside its body.
 type Properties struct {
@@ -36,6 +41,14 @@ func Deadline(header any) time.Time {
 		return time.UnixMilli(ms)
 	}
 	return time.Time{}
+}
+
+// Attempt reads the value of AttemptHeader; it is 1 for what is none, a first attempt.
+func Attempt(header any) int {
+	if n, ok := header.(int64); ok && n > 1 && n <= math.MaxInt32 {
+		return int(n)
+	}
+	return 1
 }
 
 // ReadRequest decompresses and reads a request by its properties. It takes body over. The error matches

@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -89,7 +90,7 @@ func (b *Broker) NewDriver() *Driver {
 // It fails with [transport.ErrUndeliverable] where no queue takes the message and with
 // [transport.ErrRejected] where a queue is full; other queues have it then.
 func (b *Broker) Publish(exchange, key string, p Publishing) error {
-	p.Body = bytes.Clone(p.Body)
+	p.Body, p.Headers = bytes.Clone(p.Body), maps.Clone(p.Headers)
 	if err := b.publishAsIs(exchange, key, &p); err != nil {
 		return fmt.Errorf("memory: publish to exchange %q with key %q: %w", exchange, key, err)
 	}
@@ -198,6 +199,13 @@ func (b *Broker) queue(name string) *queue {
 		b.queues[name] = q
 	}
 	return q
+}
+
+// keep makes a queue that nobody consumes, where there is none.
+func (b *Broker) keep(name string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.queue(name)
 }
 
 // deleteQueue removes a queue, and each fanout exchange that has none left: those are auto-delete.

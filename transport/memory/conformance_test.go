@@ -48,6 +48,7 @@ func TestOpenedDriverConformsInFakeTime(t *testing.T) {
 func features(b *memory.Broker) transporttest.Features {
 	return transporttest.Features{
 		Redelivered: true,
+		LateAck:     true,
 		RawPublish: func(tb testing.TB, exchange, key, contentType string, body []byte) {
 			tb.Helper()
 			if err := b.Publish(exchange, key, memory.Publishing{ContentType: contentType, Body: body}); err != nil {

@@ -3,6 +3,7 @@ package memory
 import (
 	"bytes"
 	"context"
+	"maps"
 )
 
 // rawPrefetch is how many messages may be on their way to a [RawConsumer]; more wait in the queue.
@@ -41,9 +42,9 @@ func (c *RawConsumer) Next(ctx context.Context) (Publishing, error) {
 				counters.expired.Add(1)
 			default:
 				counters.acknowledged.Add(1)
-				return Publishing{
-					ContentType: d.properties.ContentType, Compression: d.properties.Compression, Deadline: d.properties.Deadline, Body: bytes.Clone(d.body),
-				}, nil
+				p := d.publishing()
+				p.Headers, p.Body = maps.Clone(p.Headers), bytes.Clone(p.Body)
+				return p, nil
 			}
 		case <-ctx.Done():
 			return Publishing{}, ended(ctx)

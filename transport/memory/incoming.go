@@ -1,10 +1,13 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
+	"time"
 
 	"github.com/goslo/goslo/internal/wire"
 	"github.com/goslo/goslo/transport"
@@ -28,7 +31,18 @@ type incoming struct {
 func (in *incoming) Request() *transport.Request { return in.req }
 
 // Redelivered implements [transport.Redelivery].
-func (in *incoming) Redelivered() bool { return in.number > 1 }
+func (in *incoming) Redelivered() bool {
+	n, _ := in.Deliveries()
+	return n > 1
+}
+
+// Deliveries implements [transport.DeliveryCount]. It always counts.
+func (in *incoming) Deliveries() (n int, counted bool) {
+	return wire.Attempt(in.headers[wire.AttemptHeader]) + int(in.number) - 1, true
+}
+
+// Stale implements [transport.Staleness].
+func (in *incoming) Stale() bool { return !in.queue.has(in.delivery) }
 
 // Ack implements [transport.Incoming]. It does not wait for anything. Once the request is acknowledged or
 // handed back, Ack repeats what was said then.
@@ -66,6 +80,53 @@ func (in *incoming) Requeue(ctx context.Context) error {
 		return errAcknowledged
 	}
 	return nil
+}
+
+// Move implements [transport.Mover]. It fails with [transport.ErrRejected] where the queue is full.
+func (in *incoming) Move(ctx context.Context, to transport.Destination) error {
+	if err := in.move(ctx, to); err != nil {
+		return fmt.Errorf("memory: move a request: %w", err)
+	}
+	return nil
+}
+
+func (in *incoming) move(ctx context.Context, to transport.Destination) error {
+	if ctx.Err() != nil {
+		return ended(ctx)
+	}
+	if in.Stale() {
+		return transport.ErrStale
+	}
+	name, p := in.copy(to)
+	if to.Queue != "" {
+		in.listener.driver.broker.keep(name)
+	}
+	if err := in.listener.driver.broker.publishDirect(name, p); err != nil {
+		return err
+	}
+	in.settling.Do(func() {
+		in.err = fmt.Errorf("memory: acknowledge: %w", transport.ErrStale)
+		in.queue.settle(in.delivery)
+	})
+	return nil
+}
+
+// copy is the request as it is published to its destination.
+func (in *incoming) copy(to transport.Destination) (queue string, p *Publishing) {
+	copied := in.publishing()
+	copied.Headers = make(map[string]any, len(in.headers)+len(to.Headers)+1)
+	maps.Copy(copied.Headers, in.headers)
+	delete(copied.Headers, wire.AttemptHeader)
+	if to.Queue == "" {
+		copied.Headers[wire.AttemptHeader] = int64(to.Deliveries)
+		if !in.expires.IsZero() {
+			copied.Expiration = cmp.Or(time.Until(in.expires), -1)
+		}
+		return in.queue.name, &copied
+	}
+	maps.Copy(copied.Headers, to.Headers)
+	copied.Headers[transport.QueueHeader] = in.queue.name
+	return to.Queue, &copied
 }
 
 // Reply implements [transport.Incoming]. The reply is in the caller's queue when Reply returns; where that

@@ -18,14 +18,17 @@ type Publishing struct {
 	Expiration time.Duration
 	// Deadline is what goslo's header of that name says: when the caller stops waiting; zero where it is absent.
 	Deadline time.Time
-	Body     []byte
+	// Headers are AMQP headers beside those that have fields here. They travel with the message.
+	Headers map[string]any
+	Body    []byte
 }
 
 // message is one message in one queue; its fields from holder on are guarded by the queue's mutex.
 type message struct {
 	body       []byte // shared by the queues of a fanout: not to be written to
 	properties wire.Properties
-	expires    time.Time // zero for never
+	headers    map[string]any // not to be written to
+	expires    time.Time      // zero for never
 
 	holder     *consumer // who has it; nil while it waits
 	deliveries uint32    // how often it was handed out, which numbers its deliveries too
@@ -34,7 +37,7 @@ type message struct {
 }
 
 func newMessage(p *Publishing) *message {
-	m := &message{body: p.Body, properties: wire.Properties{
+	m := &message{body: p.Body, headers: p.Headers, properties: wire.Properties{
 		ContentType: p.ContentType, Compression: p.Compression, Deadline: p.Deadline,
 	}}
 	if p.Expiration != 0 {
@@ -52,6 +55,14 @@ type delivery struct {
 	*message
 	queue  *queue
 	number uint32
+}
+
+// publishing is the message as it was published, with the body and headers that it shares and without an expiration.
+func (d delivery) publishing() Publishing {
+	return Publishing{
+		ContentType: d.properties.ContentType, Compression: d.properties.Compression, Deadline: d.properties.Deadline,
+		Headers: d.headers, Body: d.body,
+	}
 }
 
 // request reads the body, in memory of its own: the decoder writes into it, and the message may be delivered again.

@@ -133,6 +133,13 @@ func (q *queue) settle(d delivery) bool {
 	return true
 }
 
+// has reports whether the consumer of a delivery still has it.
+func (q *queue) has(d delivery) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return d.holder != nil && d.deliveries == d.number
+}
+
 // giveBack returns a delivery to its place in the queue, unless its consumer has lost it already.
 func (q *queue) giveBack(d delivery) {
 	q.mu.Lock()

@@ -1,7 +1,9 @@
 package rabbit
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -37,96 +39,84 @@ type acknowledger interface {
 // ackBatch puts acknowledgements together. Tags count up from 1 on each channel, and one acknowledgement can
 // stand for all up to its tag, provided that every message up to there is settled, and the one of the tag itself
 // is outstanding with the broker.
+//
+// What it remembers is bounded by the prefetch, however long one message takes while others come and go.
 type ackBatch struct {
-	prefix uint64          // every tag up to here is settled
-	ackTo  uint64          // the newest accepted tag up to prefix
-	acked  uint64          // the tag acknowledged last, with all up to it
-	ahead  map[uint64]bool // settled tags above prefix; true for those the broker waits to hear of
-	waits  int             // how many of ahead are true
-	old    []uint64        // those that a flush has seen before: a message below them takes its time
-	count  int             // accepted since the last flush
+	prefix uint64   // every tag up to here is settled
+	ahead  []span   // settled tags above prefix, in order; between two of them is a message that takes its time
+	fresh  []uint64 // accepted since the last flush
+	old    []uint64 // accepted before, ahead of the prefix then: the broker has yet to hear of them
 }
+
+// span is a run of tags, both ends included.
+type span struct{ first, last uint64 }
 
 // settled notes that a delivery is done with here. accepted tells that the broker has yet to hear of it.
 func (b *ackBatch) settled(tag uint64, accepted bool) {
 	if accepted {
-		b.count++
+		b.fresh = append(b.fresh, tag)
 	}
-	if tag != b.prefix+1 {
-		if b.ahead == nil {
-			b.ahead = make(map[uint64]bool)
-		}
-		b.ahead[tag] = accepted
-		if accepted {
-			b.waits++
-		}
-		return
+	if tag == b.prefix+1 {
+		b.prefix = tag
+	} else {
+		b.insert(tag)
 	}
-	b.advance(tag, accepted)
-	for {
-		accepted, known := b.ahead[b.prefix+1]
-		if !known {
-			return
-		}
-		delete(b.ahead, b.prefix+1)
-		if accepted {
-			b.waits--
-		}
-		b.advance(b.prefix+1, accepted)
+	if len(b.ahead) > 0 && b.ahead[0].first == b.prefix+1 {
+		b.prefix = b.ahead[0].last
+		b.ahead = slices.Delete(b.ahead, 0, 1)
 	}
 }
 
-func (b *ackBatch) advance(tag uint64, accepted bool) {
-	b.prefix = tag
-	if accepted {
-		b.ackTo = tag
+// insert adds a tag to those ahead, and joins what is next to it.
+func (b *ackBatch) insert(tag uint64) {
+	i, _ := slices.BinarySearchFunc(b.ahead, tag, func(s span, tag uint64) int { return cmp.Compare(s.first, tag) })
+	joinsNext := i < len(b.ahead) && b.ahead[i].first == tag+1
+	joinsLast := i > 0 && b.ahead[i-1].last == tag-1
+	switch {
+	case joinsLast && joinsNext:
+		b.ahead[i-1].last = b.ahead[i].last
+		b.ahead = slices.Delete(b.ahead, i, i+1)
+	case joinsLast:
+		b.ahead[i-1].last = tag
+	case joinsNext:
+		b.ahead[i].first = tag
+	default:
+		b.ahead = slices.Insert(b.ahead, i, span{tag, tag})
 	}
 }
 
-func (b *ackBatch) pending() bool { return b.ackTo > b.acked || b.waits > 0 }
+// full tells that so many are put together that they should go out now.
+func (b *ackBatch) full() bool { return len(b.fresh) >= ackCount }
+
+func (b *ackBatch) pending() bool { return len(b.fresh) > 0 || len(b.old) > 0 }
 
 // flush acknowledges all up to the prefix at once, and one by one what is ahead of it for the second time; or,
 // at the end, all of it.
 func (b *ackBatch) flush(ch acknowledger, all bool) error {
-	b.count = 0
-	if b.ackTo > b.acked {
-		if err := ch.Ack(b.ackTo, true); err != nil {
+	newest := uint64(0) // up to the prefix
+	behind := func(tag uint64) bool {
+		if tag <= b.prefix {
+			newest = max(newest, tag)
+		}
+		return tag <= b.prefix
+	}
+	b.old = slices.DeleteFunc(b.old, behind)
+	b.fresh = slices.DeleteFunc(b.fresh, behind)
+	due := b.old
+	b.old, b.fresh = b.fresh, due[:0]
+	if newest > 0 {
+		if err := ch.Ack(newest, true); err != nil {
 			return fmt.Errorf("acknowledge: %w", brokerError(err))
 		}
-		b.acked = b.ackTo
 	}
-	old := b.old
-	b.old = nil
-	for _, tag := range old {
-		if err := b.acknowledgeAhead(ch, tag); err != nil {
-			return err
+	if all {
+		due = append(due, b.old...)
+		b.old = nil
+	}
+	for _, tag := range due {
+		if err := ch.Ack(tag, false); err != nil {
+			return fmt.Errorf("acknowledge: %w", brokerError(err))
 		}
-	}
-	if b.waits == 0 {
-		return nil
-	}
-	for tag, waits := range b.ahead {
-		switch {
-		case waits && all:
-			if err := b.acknowledgeAhead(ch, tag); err != nil {
-				return err
-			}
-		case waits:
-			b.old = append(b.old, tag)
-		}
-	}
-	return nil
-}
-
-// acknowledgeAhead acknowledges one message ahead of the prefix, unless it is below it by now.
-func (b *ackBatch) acknowledgeAhead(ch acknowledger, tag uint64) error {
-	if !b.ahead[tag] {
-		return nil
-	}
-	b.ahead[tag] = false
-	b.waits--
-	if err := ch.Ack(tag, false); err != nil {
-		return fmt.Errorf("acknowledge: %w", brokerError(err))
 	}
 	return nil
 }

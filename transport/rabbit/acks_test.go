@@ -3,7 +3,6 @@ package rabbit
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -97,7 +96,7 @@ func randomAcks(random *rand.Rand) error {
 				return err
 			}
 		}
-		if b.count >= ackCount || random.IntN(8) == 0 {
+		if b.full() || random.IntN(8) == 0 {
 			if err := b.flush(broker, false); err != nil {
 				return err
 			}
@@ -187,13 +186,13 @@ func TestAcknowledgementsInARowAreOneFrame(t *testing.T) {
 	for tag := uint64(1); tag <= 100; tag++ {
 		b.settled(tag, true)
 	}
-	if b.count != 100 {
-		t.Errorf("count = %d, want 100", b.count)
+	if !b.full() {
+		t.Error("100 acknowledgements do not make it full")
 	}
 	mustFlush(t, &b, &l, false)
 	wantAcks(t, &l, "100 true")
-	if b.count != 0 || b.pending() {
-		t.Errorf("after the flush: count = %d, pending = %v", b.count, b.pending())
+	if b.full() || b.pending() {
+		t.Errorf("after the flush: full = %v, pending = %v", b.full(), b.pending())
 	}
 	mustFlush(t, &b, &l, true) // there is nothing to do
 	wantAcks(t, &l)
@@ -274,9 +273,9 @@ func TestRememberedTagsDoNotGrow(t *testing.T) {
 		b.settled(tag, true)
 		b.settled(tag-1, true)
 		if len(b.ahead) != 0 {
-			t.Fatalf("%d tags are remembered: %v", len(b.ahead), slices.Collect(maps.Keys(b.ahead)))
+			t.Fatalf("%d tags are remembered: %v", len(b.ahead), b.ahead)
 		}
-		if b.count >= ackCount {
+		if b.full() {
 			if err := b.flush(broker, false); err != nil {
 				t.Fatal(err)
 			}
@@ -284,5 +283,34 @@ func TestRememberedTagsDoNotGrow(t *testing.T) {
 	}
 	if most := 5000/ackCount + 1; broker.frames > most {
 		t.Errorf("%d acknowledgements were sent, want at most %d", broker.frames, most)
+	}
+}
+
+// TestOneSlowDeliveryCostsNoMemory lets many deliveries come and go while one is held.
+func TestOneSlowDeliveryCostsNoMemory(t *testing.T) {
+	t.Parallel()
+	const total = 100_000
+	var b ackBatch
+	broker := newModelBroker()
+	broker.outstanding[1] = true
+	for tag := uint64(2); tag <= total; tag++ {
+		broker.outstanding[tag], broker.decided[tag] = true, true
+		b.settled(tag, true)
+		if b.full() {
+			if err := b.flush(broker, false); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(b.ahead) != 1 || len(b.old)+len(b.fresh) > 2*ackCount {
+			t.Fatalf("after %d: %d spans and %d tags are remembered", tag, len(b.ahead), len(b.old)+len(b.fresh))
+		}
+	}
+	broker.decided[1] = true
+	b.settled(1, true)
+	if err := b.flush(broker, true); err != nil {
+		t.Fatal(err)
+	}
+	if b.prefix != total || len(b.ahead) != 0 || b.pending() || len(broker.outstanding) != 0 {
+		t.Errorf("prefix %d, %d spans, pending = %v, %d outstanding at the end", b.prefix, len(b.ahead), b.pending(), len(broker.outstanding))
 	}
 }

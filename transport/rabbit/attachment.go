@@ -34,6 +34,7 @@ type attachment struct {
 type delivery struct {
 	amqp091.Delivery
 	attachment *attachment
+	queue      string // that it was taken from
 }
 
 // open sets the channel up: the queues in their order, then the consumers, as oslo.messaging does.
@@ -149,7 +150,7 @@ func (a *attachment) receive(i int, d amqp091.Delivery, ok bool) error {
 		a.sub.position.received(&d)
 	}
 	a.check.received(i, d.DeliveryTag)
-	if v, settled := a.sub.receive(&delivery{Delivery: d, attachment: a}); settled {
+	if v, settled := a.sub.receive(&delivery{Delivery: d, attachment: a, queue: a.sub.queues[i].name}); settled {
 		return a.settle(d.DeliveryTag, v)
 	}
 	return nil
@@ -170,7 +171,7 @@ func (a *attachment) settle(tag uint64, v verdict) error {
 	}
 	a.batch.settled(tag, v == accept)
 	a.sub.position.settled(tag)
-	if a.batch.count >= ackCount {
+	if a.batch.full() {
 		return a.acknowledge()
 	}
 	a.arm()

@@ -39,6 +39,36 @@ func (d *declarer) setUp(q *queue) error {
 	return nil
 }
 
+// prepare sees to it that what a publication is sent to is there.
+func (d *declarer) prepare(p *publication, again bool) error {
+	if p.declare != nil {
+		return d.ensureQueue(p.declare)
+	}
+	return d.ensure(p.exchange, again)
+}
+
+// ensureQueue declares a queue unless there is one of that name, whatever its flags. It looks each time: somebody who
+// has seen to what was in it may have deleted it.
+func (d *declarer) ensureQueue(q *queue) error {
+	if err := d.open(); err != nil {
+		return err
+	}
+	_, err := d.channel.QueueDeclarePassive(q.name, q.durable, q.autoDelete, false, false, q.arguments)
+	if err = brokerError(err); !vanished(err) {
+		return err
+	}
+	if err := d.open(); err != nil {
+		return err
+	}
+	if _, err = d.channel.QueueDeclare(q.name, q.durable, q.autoDelete, false, false, q.arguments); err == nil {
+		return nil
+	}
+	if err = brokerError(err); permanent(err) {
+		return fmt.Errorf("%w: declare queue %q: %w", transport.ErrRejected, q.name, err)
+	}
+	return fmt.Errorf("declare queue %q: %w", q.name, err)
+}
+
 // ensure declares the exchange unless that was done on this session. Publishers declare with their own flags;
 // where the exchange exists with others, it is used as it is. It fails with ErrRejected where the exchange does not
 // exist and the broker does not let it be made: publishing to it would cost the channel.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 
+	"github.com/goslo/goslo/internal/wire"
 	"github.com/goslo/goslo/transport"
 )
 
@@ -13,12 +15,42 @@ type incoming struct {
 	listener *listener
 	delivery *delivery
 	request  *transport.Request
+	asSent   []byte // the body; nil unless the listener keeps it
 }
 
 func (in *incoming) Request() *transport.Request { return in.request }
 
-// Redelivered tells that the broker handed the request out before.
-func (in *incoming) Redelivered() bool { return in.delivery.Redelivered }
+// Redelivered tells that the request was handed out before.
+func (in *incoming) Redelivered() bool {
+	n, _ := in.Deliveries()
+	return n > 1
+}
+
+// deliveryCountHeader tells how often a quorum queue has handed a message out before (RabbitMQ, quorum queues,
+// poison message handling); other queues have but the redelivered flag.
+const deliveryCountHeader = "x-delivery-count"
+
+// Deliveries is how often the request was handed out, as far as the broker tells, and since it was moved.
+func (in *incoming) Deliveries() (n int, counted bool) {
+	n = wire.Attempt(in.delivery.Headers[wire.AttemptHeader])
+	if before, ok := in.delivery.Headers[deliveryCountHeader].(int64); ok {
+		return n + int(min(max(before, 0), math.MaxInt32)), true
+	}
+	if in.delivery.Redelivered {
+		return n + 1, false
+	}
+	return n, true
+}
+
+// Stale tells that the channel is gone on which the request came.
+func (in *incoming) Stale() bool {
+	select {
+	case <-in.delivery.attachment.ended:
+		return true
+	default:
+		return false
+	}
+}
 
 // ask hands a request to the goroutine that owns the channel. It fails with ErrStale where the channel is gone.
 func (a *attachment) ask(ctx context.Context, request ackRequest) error {

@@ -130,7 +130,7 @@ func (l *lane) write(ctx context.Context, s *session, ch *amqp091.Channel, close
 			l.carried = nil
 			continue
 		}
-		if err := declare.ensure(p.exchange, l.redeclare); err != nil {
+		if err := declare.prepare(p, l.redeclare); err != nil {
 			if p.attempts++; errors.Is(err, transport.ErrRejected) || p.attempts >= maxAttempts {
 				l.carried = nil
 				p.settle(err)

@@ -1,6 +1,7 @@
 package rabbit
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"sync"
@@ -13,9 +14,11 @@ import (
 // listener receives for one server: from its topic, its own queue and by fanout.
 type listener struct {
 	driver       *Driver
+	on           target.Target
 	subscription *subscription
 	duplicates   transport.Duplicates
 	replies      outstanding
+	movable      bool
 
 	mu      sync.Mutex // protects what follows
 	waiting []*delivery
@@ -43,7 +46,7 @@ func (d *Driver) Listen(ctx context.Context, on target.Target, opts transport.Li
 		prefetch = d.options.Prefetch
 	}
 	d.publisher.start() // replies will need it
-	l := &listener{driver: d, arrived: make(chan struct{}, 1)}
+	l := &listener{driver: d, on: on, movable: opts.Movable, arrived: make(chan struct{}, 1)}
 	l.subscription = newSubscription(d, queues, min(max(prefetch, 1), maxPrefetch), l.receive, l.lost)
 	l.subscription.probe = d.options.ConsumerProbe
 	if err := d.subscribe(ctx, l.subscription); err != nil {
@@ -129,9 +132,13 @@ func (l *listener) Poll(ctx context.Context) (transport.Incoming, error) {
 }
 
 func (l *listener) read(ctx context.Context, d *delivery) *incoming {
+	var asSent []byte
+	if l.movable { // reading the body writes into it
+		asSent = bytes.Clone(d.Body)
+	}
 	req, err := readRequest(d)
 	if err == nil {
-		return &incoming{listener: l, delivery: d, request: req}
+		return &incoming{listener: l, delivery: d, request: req, asSent: asSent}
 	}
 	l.driver.malformed(d, err)
 	if err := d.attachment.ask(ctx, ackRequest{tag: d.DeliveryTag, verdict: reject}); err != nil {

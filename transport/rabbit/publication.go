@@ -16,6 +16,7 @@ import (
 // run on the publisher's goroutines and must not block.
 type publication struct {
 	exchange  exchange
+	declare   *queue // to be there before; nil for none
 	key       string
 	mandatory bool
 	message   amqp091.Publishing

@@ -83,6 +83,12 @@ func (o *Options) streamQueue(topic string) queue {
 // while, so that it is not marked private: oslo.messaging leaves it to expire.
 func (o *Options) replyQueue(suffix string) queue { return o.ownQueue("reply_" + suffix) }
 
+// parkingQueue is where requests stay that nobody could finish: it is durable and nothing in it expires, whatever the
+// options say of other queues.
+func (o *Options) parkingQueue(name string) queue {
+	return queue{name: name, durable: true, arguments: o.typeArguments(o.QuorumQueue)}
+}
+
 func (o *Options) ownQueue(name string) queue {
 	q := queue{name: name, durable: o.TransientQuorumQueue, own: true, arguments: o.typeArguments(o.TransientQuorumQueue)}
 	if o.TransientQueuesTTL > 0 {

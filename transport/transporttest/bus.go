@@ -80,8 +80,13 @@ func (b *bus) listen(tb testing.TB, name string, prefetch int) transport.Listene
 
 func (b *bus) listenOn(tb testing.TB, d transport.Driver, on target.Target, prefetch int) transport.Listener {
 	tb.Helper()
+	return b.listenFor(tb, d, on, transport.ListenOptions{Prefetch: prefetch})
+}
+
+func (b *bus) listenFor(tb testing.TB, d transport.Driver, on target.Target, opts transport.ListenOptions) transport.Listener {
+	tb.Helper()
 	b.touch(on)
-	l, err := d.Listen(patient(tb), on, transport.ListenOptions{Prefetch: prefetch})
+	l, err := d.Listen(patient(tb), on, opts)
 	if err != nil {
 		tb.Fatalf("listen on %s: %v", on, err)
 	}

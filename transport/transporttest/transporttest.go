@@ -31,6 +31,9 @@ type Features struct {
 	Redelivered bool
 	// Reordered tells that requests that were handed back come again in any order, as those of a quorum queue do.
 	Reordered bool
+	// LateAck tells that incoming requests are what late acknowledgement takes: a [transport.Staleness], a
+	// [transport.DeliveryCount] and a [transport.Mover].
+	LateAck bool
 	// FakeTime runs each test in a bubble of testing/synctest: no test takes longer than its work, and one that
 	// leaves a goroutine behind fails. It is for drivers that wait on channels and timers of their own only.
 	FakeTime bool
@@ -58,6 +61,7 @@ func Run(t *testing.T, newDriver func(tb testing.TB) transport.Driver, features 
 		{"payloads", payloadTests, true},
 		{"kinds of messages", kindTests, true},
 		{"delivery", deliveryTests, true},
+		{"late acknowledgement", lateTests, features.LateAck},
 		{"foreign messages", foreignTests, features.RawPublish != nil},
 		{"listener life", listenerTests, true},
 		{"driver life", driverTests, true},
