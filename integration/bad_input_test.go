@@ -157,7 +157,7 @@ func TestNextCallIsAnsweredWithin50Milliseconds(t *testing.T) {
 		t.Run("rejected/"+name, func(t *testing.T) { v.rejects(t, message) })
 	}
 	ch := channel(t, v.url)
-	queue := unique("reply")
+	queue := "reply_" + unique("queue")
 	replies := rawQueue(t, ch, queue, "", "", "")
 	for name, o := range oddities() {
 		kinds++

@@ -19,7 +19,7 @@ func TestFloodOfCallsForAMissingMethodEndsInFailuresAlone(t *testing.T) {
 	v := newVictim(t)
 	v.lives(t)
 	ch := channel(t, v.url)
-	queue := unique("reply")
+	queue := "reply_" + unique("queue")
 	replies := rawQueue(t, ch, queue, "", "", "")
 	sender := channel(t, v.url)
 	for n := range calls {

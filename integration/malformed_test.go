@@ -258,7 +258,7 @@ func TestOddMessagesAreAnsweredAsPythonDoes(t *testing.T) {
 	t.Parallel()
 	v := newVictim(t)
 	ch := channel(t, v.url)
-	queue := unique("reply")
+	queue := "reply_" + unique("queue")
 	replies := rawQueue(t, ch, queue, "", "", "")
 	for name, tt := range map[string]struct {
 		body   string

@@ -212,7 +212,7 @@ type replay struct {
 
 func newReplay(t *testing.T, b *bus) *replay {
 	t.Helper()
-	r := &replay{bus: b, conn: dial(t, b.url), queue: unique("reply")}
+	r := &replay{bus: b, conn: dial(t, b.url), queue: "reply_" + unique("queue")}
 	ch, err := r.conn.Channel()
 	if err != nil {
 		t.Fatal(err)

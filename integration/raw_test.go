@@ -175,14 +175,14 @@ func isID(text string) bool { return len(text) == 32 && randomID.MatchString(tex
 func TestRawCallerReceivesWhatGoServerSends(t *testing.T) {
 	t.Parallel()
 	b := newBus(t)
-	server := join(t, b.url)
+	server := join(t, b.url+"?reply_queue_prefix=amq.gen-") // as brokers name queues
 	server.serve(t, b.target("host1"), newEndpoints("host1", make(chan note, 10))...)
 	conn := dial(t, b.url)
 	ch, err := conn.Channel()
 	if err != nil {
 		t.Fatal(err)
 	}
-	queue := unique("reply")
+	queue := "reply_" + unique("queue")
 	replies := rawQueue(t, ch, queue, "", "", "")
 
 	// ask publishes a call as Python writes it and returns the next message on the reply queue.
@@ -242,7 +242,7 @@ func TestRawCallerReceivesWhatGoServerSends(t *testing.T) {
 		checkDelivery(t, receive(t, deliveries), "", q.Name, "")
 	})
 	t.Run("a reply whose queue comes later is sent when it is there", func(t *testing.T) {
-		late := unique("reply")
+		late := "reply_" + unique("queue")
 		ask(t, map[string]any{"method": "who", "_msg_id": "m6", "_reply_q": late, "_unique_id": "u6"})
 		// The reply is mandatory: without the broker's return nobody would know that it went nowhere.
 		eventually(t, "a reply that is sent again", func() bool { return server.driver.Stats().RepliesRetried > 0 })

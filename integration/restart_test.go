@@ -60,7 +60,7 @@ func rawAsk(ctx context.Context, b *bus) error {
 	if err != nil {
 		return err
 	}
-	queue, err := ch.QueueDeclare(unique("reply"), false, true, true, false, nil)
+	queue, err := ch.QueueDeclare("reply_"+unique("queue"), false, true, true, false, nil)
 	if err != nil {
 		return err
 	}

@@ -21,6 +21,7 @@ var (
 	ErrConnectionLost = transport.ErrConnectionLost
 	ErrReplyPathLost  = transport.ErrReplyPathLost
 	ErrNotConnected   = transport.ErrNotConnected
+	ErrTooManySenders = transport.ErrTooManySenders
 	ErrTooLarge       = transport.ErrTooLarge
 	ErrClosed         = transport.ErrClosed
 	ErrInvalidURL     = transport.ErrInvalidURL

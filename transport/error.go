@@ -41,6 +41,8 @@ var (
 	ErrStale = errors.New("the message will be delivered again")
 	// ErrDuplicate tells that a message with the same unique id was received already.
 	ErrDuplicate = errors.New("duplicate message")
+	// ErrTooManySenders tells that as many calls and casts are under way as the driver allows. Nothing was sent.
+	ErrTooManySenders = errors.New("too many calls and casts are under way")
 	// ErrTooLarge tells that a message is longer than the bus carries (16 MiB).
 	ErrTooLarge = errors.New("message too large")
 	// ErrInvalidURL is what every error about a transport URL matches.

@@ -84,8 +84,8 @@ func TestWrongCommandLinesAreRefusedInOneLine(t *testing.T) {
 		{`--calls: want 1 to 1000000, got 0`, []string{"demo", "--calls", "0"}},
 		{`--concurrency: want 1 to 10000, got 0`, []string{"demo", "--concurrency", "0"}},
 		{
-			`--transport-url: invalid transport URL: unknown driver "amqps" (want rabbit or memory)`,
-			[]string{"demo", "--transport-url", "amqps://guest:s3cret@host/"},
+			`--transport-url: invalid transport URL: unknown driver "zmq" (want rabbit or memory)`,
+			[]string{"demo", "--transport-url", "zmq://guest:s3cret@host/"},
 		},
 		{
 			`--transport-url: invalid transport URL: a ? or # in the credentials must be encoded`,

@@ -55,6 +55,8 @@ type Broker struct {
 	url  string // amqp://
 	node node   // nil for KindURL
 
+	tlsPort int // 0 where it does not listen for TLS
+
 	vhosts atomic.Int64
 }
 
@@ -76,6 +78,7 @@ type config struct {
 	own      bool   // must be ours
 	image    string // empty: the environment's choice
 	settings string // lines for rabbitmq.conf
+	tls      *TLS
 }
 
 // WithControl asks for a broker that can be stopped: Start fails with [ErrNoControl] if RABBITMQ_URL is set.

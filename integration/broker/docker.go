@@ -119,6 +119,10 @@ func runContainer(ctx context.Context, engine *testcontainers.DockerClient, imag
 	if err != nil {
 		return nil, err
 	}
+	listener, err := listenTLS(ctx, cfg.tls, "/etc/rabbitmq", tlsPort)
+	if err != nil {
+		return nil, err
+	}
 	hosts := hostsOf(ctx)
 	name := fmt.Sprintf("goslo-test-%d-%d", os.Getpid(), port)
 	n := &dockerNode{engine: engine}
@@ -126,17 +130,13 @@ func runContainer(ctx context.Context, engine *testcontainers.DockerClient, imag
 	n.ctr, err = rabbitmq.Run(ctx, image,
 		testcontainers.WithName(name),
 		testcontainers.WithLabels(map[string]string{label: strconv.Itoa(os.Getpid())}),
-		testcontainers.CustomizeRequestOption(onlyAMQP),
-		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) { bindPort(h, port, hosts) }),
-		testcontainers.WithFiles(testcontainers.ContainerFile{
-			Reader:            strings.NewReader("# for one test\n" + cfg.settings),
-			ContainerFilePath: "/etc/rabbitmq/conf.d/90-test.conf",
-			FileMode:          0o644,
-		}),
+		testcontainers.CustomizeRequestOption(onlyAMQP(cfg.tls != nil)),
+		testcontainers.WithHostConfigModifier(func(h *container.HostConfig) { bindPorts(h, port, listener.hostPort, hosts) }),
+		testcontainers.WithFiles(containerFiles(cfg.settings, listener)...),
 		testcontainers.WithWaitStrategyAndDeadline(startTimeout,
 			wait.ForLog("Server startup complete").WithStartupTimeout(startTimeout)),
 	)
-	b := &Broker{kind: KindDocker, node: n}
+	b := &Broker{kind: KindDocker, node: n, tlsPort: listener.hostPort}
 	if err == nil {
 		b.url, err = awaitAMQP(ctx, guestURLs(hosts, port)...)
 	}
@@ -162,20 +162,49 @@ func hostsOf(ctx context.Context) []string {
 	return hosts
 }
 
-// onlyAMQP keeps the management port and those for TLS from being published.
-func onlyAMQP(req *testcontainers.GenericContainerRequest) error {
-	req.ExposedPorts = []string{rabbitmq.DefaultAMQPPort}
-	return nil
+// containerFiles are the settings of a container's broker, and what they name.
+func containerFiles(settings string, listener tlsListener) []testcontainers.ContainerFile {
+	files := []testcontainers.ContainerFile{{
+		Reader:            strings.NewReader("# for one test\n" + settings + listener.settings),
+		ContainerFilePath: "/etc/rabbitmq/conf.d/90-test.conf",
+		FileMode:          0o644,
+	}}
+	for name, text := range listener.files {
+		files = append(files, testcontainers.ContainerFile{
+			Reader: strings.NewReader(text), ContainerFilePath: "/etc/rabbitmq/" + name, FileMode: 0o644,
+		})
+	}
+	return files
 }
 
-// bindPort fixes the host's port, so that it is the same after a restart. The broker of guest and guest is for
-// this machine alone, unless the engine is another machine's.
-func bindPort(h *container.HostConfig, port int, hosts []string) {
-	binding := network.PortBinding{HostPort: strconv.Itoa(port)}
-	if len(hosts) == 1 {
-		binding.HostIP = netip.MustParseAddr(hosts[0])
+// tlsPort is where the broker in a container listens for TLS, if it does.
+const tlsPort = "5671"
+
+// onlyAMQP keeps the management port from being published, and that for TLS where nothing listens.
+func onlyAMQP(withTLS bool) func(req *testcontainers.GenericContainerRequest) error {
+	return func(req *testcontainers.GenericContainerRequest) error {
+		req.ExposedPorts = []string{rabbitmq.DefaultAMQPPort}
+		if withTLS {
+			req.ExposedPorts = append(req.ExposedPorts, tlsPort+"/tcp")
+		}
+		return nil
 	}
-	h.PortBindings = network.PortMap{network.MustParsePort(rabbitmq.DefaultAMQPPort): {binding}}
+}
+
+// bindPorts fixes the host's ports, so that they are the same after a restart; that for TLS may be 0, which is none. The
+// broker of guest and guest is for this machine alone, unless the engine is another machine's.
+func bindPorts(h *container.HostConfig, amqp, tls int, hosts []string) {
+	h.PortBindings = network.PortMap{}
+	for inside, outside := range map[string]int{rabbitmq.DefaultAMQPPort: amqp, tlsPort + "/tcp": tls} {
+		if outside == 0 {
+			continue
+		}
+		binding := network.PortBinding{HostPort: strconv.Itoa(outside)}
+		if len(hosts) == 1 {
+			binding.HostIP = netip.MustParseAddr(hosts[0])
+		}
+		h.PortBindings[network.MustParsePort(inside)] = []network.PortBinding{binding}
+	}
 }
 
 func guestURLs(hosts []string, port int) []string {

@@ -32,11 +32,18 @@ func startNative(ctx context.Context, cfg config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "extra.conf"), []byte(cfg.settings), 0o600); err != nil {
+	listener, err := listenTLS(ctx, cfg.tls, dir, "")
+	if err == nil {
+		err = listener.save(dir)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "extra.conf"), []byte(cfg.settings+listener.settings), 0o600)
+	}
+	if err != nil {
 		return nil, errors.Join(err, os.RemoveAll(dir))
 	}
 	n := &nativeNode{script: script, dir: dir, release: outlive(nil, script, "destroy", dir)}
-	b := &Broker{kind: KindNative, node: n}
+	b := &Broker{kind: KindNative, node: n, tlsPort: listener.hostPort}
 	out, err := n.run(ctx, "start")
 	if err == nil {
 		b.url, err = awaitAMQP(ctx, strings.TrimSpace(out))

@@ -46,6 +46,7 @@ type Driver struct {
 	consumer  *consumers
 	replier   replier
 	replies   replies
+	senders   atomic.Int64            // calls and casts under way
 	barrier   atomic.Pointer[barrier] // of the present session that publishes; nil where there is none
 
 	closing chan struct{}
@@ -121,6 +122,10 @@ func (d *Driver) Call(ctx context.Context, to target.Target, req *transport.Requ
 	if err := to.CheckCall(); err != nil {
 		return nil, err
 	}
+	if err := d.enter(); err != nil {
+		return nil, err
+	}
+	defer d.leave()
 	call := d.replies.calls.New(opts)
 	call.Explain(d.obstacle)
 	if ctx.Err() != nil {
@@ -163,6 +168,10 @@ func (d *Driver) Cast(ctx context.Context, to target.Target, req *transport.Requ
 	if ctx.Err() != nil {
 		return fmt.Errorf("rabbit: %w", waitError(ctx, nil))
 	}
+	if err := d.enter(); err != nil {
+		return err
+	}
+	defer d.leave()
 	transport.Prepare(req, "", 0)
 	p, err := d.publication(to, req, opts)
 	if err != nil {
@@ -204,6 +213,17 @@ func (d *Driver) unconfirmed(ctx context.Context, p *publication, waited time.Du
 	}
 	return waitError(ctx, nil)
 }
+
+// enter counts a call or cast in, unless there are too many.
+func (d *Driver) enter() error {
+	if d.senders.Add(1) > int64(d.options.MaxSenders) {
+		d.leave()
+		return fmt.Errorf("rabbit: %w: the limit is %d", transport.ErrTooManySenders, d.options.MaxSenders)
+	}
+	return nil
+}
+
+func (d *Driver) leave() { d.senders.Add(-1) }
 
 func (d *Driver) lanes() []*lane { return []*lane{d.direct, d.bulk, d.fanout} }
 

@@ -575,3 +575,29 @@ func TestPrefetchOfAListenerIsTheOptionsOrItsOwn(t *testing.T) {
 		})
 	}
 }
+
+// TestSendersAreBounded has more calls and casts under way than allowed.
+func TestSendersAreBounded(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/?max_senders=3", func(t *testing.T, d *Driver) {
+		connected(t, d)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		waiting := []<-chan result{call(ctx, d, transport.SendOptions{}), call(ctx, d, transport.SendOptions{})}
+		cast := make(chan error, 1)
+		go func() { cast <- d.Cast(ctx, topic, &transport.Request{}, transport.SendOptions{}) }()
+		synctest.Wait()
+		for range 2 {
+			wantError(t, "Call", (<-call(ctx, d, transport.SendOptions{})).err, transport.ErrTooManySenders)
+			wantError(t, "Cast", d.Cast(ctx, topic, &transport.Request{}, transport.SendOptions{}), transport.ErrTooManySenders)
+		}
+		cancel()
+		wantError(t, "Cast", <-cast, context.Canceled)
+		for _, done := range waiting {
+			wantError(t, "Call", (<-done).err, context.Canceled)
+		}
+		if n := d.senders.Load(); n != 0 {
+			t.Errorf("%d senders are counted, want none", n)
+		}
+	})
+}

@@ -21,9 +21,9 @@ const (
 	// longestAbsent bounds the pause where nobody answered as a broker: such an attempt costs it nothing, and one
 	// that restarts is served again within this time. The longer bound is for brokers that answer and refuse.
 	longestAbsent = 3 * time.Second
-	// settled is how long a session lasts on a host that is of use. One that ends before counts as a failed attempt, so that
-	// what ends it at once, such as a declaration that the broker closes connections for, is neither repeated
-	// in a busy loop nor on the same host where there are others.
+	// settled is how long a session lasts on a host that is of use. One that the broker ends before counts as a failed
+	// attempt, so that what it ends it for, such as a queue that it does not make (541), is neither repeated in a busy
+	// loop nor on the same host where there are others.
 	settled = 2 * time.Second
 )
 
@@ -87,7 +87,7 @@ func (l *link) kill() {
 // looks like a wrong password, and a password can be mended.
 func (l *link) keep() {
 	search := l.hosts.search()
-	short := 0 // sessions in a row that did not last
+	useless := 0 // sessions in a row
 	for l.ctx.Err() == nil {
 		s := l.find(search)
 		if s == nil {
@@ -102,12 +102,13 @@ func (l *link) keep() {
 		l.set(false, cause)
 		l.log.WithFields(logrus.Fields{"host": s.host.String(), "error": cause}).
 			Warn("connection to the broker lost, reconnecting")
-		if short++; time.Since(begun) >= settled {
-			short = 1
-		} else {
+		if isUseless(time.Since(begun), cause) {
+			useless++
 			search.avoid()
+		} else {
+			useless = 0
 		}
-		pause(l.ctx, l.options.reconnectPause()+l.options.backoff(short, refusal(cause)))
+		pause(l.ctx, l.options.reconnectPause()+l.options.backoff(max(useless, 1), refusal(cause)))
 	}
 }
 
@@ -160,6 +161,10 @@ func (l *link) use(s *session) {
 	stop()
 	s.close()
 }
+
+// isUseless tells a session that the broker ended soon after it began. What the network cuts says nothing of the host: where that is
+// of no use, dialling it again will show.
+func isUseless(lasted time.Duration, cause error) bool { return lasted < settled && refusal(cause) }
 
 // refusal tells a broker that answers and refuses from one that is not there.
 func refusal(err error) bool {

@@ -3,6 +3,7 @@ package rabbit
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"syscall"
 	"testing"
@@ -106,6 +107,26 @@ func TestReconnectingIsDelayedAsTheOptionsSay(t *testing.T) {
 		}
 		if low := want.least + (want.bound-want.least)*3/4; want.bound-want.least > 1 && longest < low {
 			t.Errorf("%s: pauses of at most %s, want up to %s", query, longest, want.bound)
+		}
+	}
+}
+
+func TestSessionThatTheBrokerEndsAtOnceIsUseless(t *testing.T) {
+	t.Parallel()
+	broker, network := &BrokerError{Code: 541, Text: "INTERNAL_ERROR"}, errors.New("EOF")
+	for _, c := range []struct {
+		lasted time.Duration
+		cause  error
+		want   bool
+	}{
+		{0, broker, true},
+		{settled - 1, fmt.Errorf("wrapped: %w", broker), true},
+		{settled, broker, false},
+		{0, network, false},
+		{time.Hour, network, false},
+	} {
+		if got := isUseless(c.lasted, c.cause); got != c.want {
+			t.Errorf("%s, %v: useless %t, want %t", c.lasted, c.cause, got, c.want)
 		}
 	}
 }

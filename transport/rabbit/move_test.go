@@ -87,7 +87,7 @@ func TestDeliveriesAreCountedAsFarAsTheBrokerTells(t *testing.T) {
 
 func TestParkingQueueOutlivesTheBroker(t *testing.T) {
 	t.Parallel()
-	if got := (&Options{AutoDelete: true, TransientQueuesTTL: time.Minute}).parkingQueue("p"); !got.durable || got.autoDelete || got.arguments != nil {
+	if got := (&Options{AutoDelete: true, TransientQueuesTTL: time.Minute}).parkingQueue("p"); !got.durable || got.autoDelete || len(got.arguments) != 0 {
 		t.Errorf("parking queue %+v, want a durable one", got)
 	}
 	if got := (&Options{QuorumQueue: true}).parkingQueue("p"); !got.durable || got.arguments["x-queue-type"] != "quorum" {

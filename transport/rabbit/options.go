@@ -84,6 +84,13 @@ type Options struct {
 	// the word of it was lost, in whole seconds; default 30 s, 0 is never (consumer_probe, which oslo.messaging does
 	// not have).
 	ConsumerProbe time.Duration
+	// ReplyQueuePrefix is how the names of reply queues may begin, beside the reply_ of oslo.messaging and goslo;
+	// default none. Replies to other queues are dropped (reply_queue_prefix, which oslo.messaging does not have).
+	ReplyQueuePrefix string
+	// MaxSenders is how many calls and casts may be under way at once, those included that wait for a connection or
+	// for a reply; default 65536. Further ones fail with [transport.ErrTooManySenders] (max_senders, which
+	// oslo.messaging does not have).
+	MaxSenders int
 	// How the broker is reached.
 	ConnectionOptions
 }
@@ -98,6 +105,7 @@ func DefaultOptions() Options {
 		DirectMandatory:        true,
 		ConnectionOptions:      defaultConnectionOptions(),
 		ConsumerProbe:          30 * time.Second,
+		MaxSenders:             65536,
 	}
 }
 
@@ -127,6 +135,8 @@ var parsers = map[string]func(o *Options, value string) error{
 	"kombu_reconnect_timeout":              func(o *Options, v string) error { return parseSeconds(&o.MissingConsumerTimeout, v) },
 	"direct_mandatory_flag":                func(o *Options, v string) error { return parseBool(&o.DirectMandatory, v) },
 	"consumer_probe":                       func(o *Options, v string) error { return parseSeconds(&o.ConsumerProbe, v) },
+	"reply_queue_prefix":                   func(o *Options, v string) error { return parsePrefix(&o.ReplyQueuePrefix, v) },
+	"max_senders":                          func(o *Options, v string) error { return parseMost(&o.MaxSenders, v) },
 }
 
 // replaced are old names of options, with the present ones, which win where both are given.
@@ -216,6 +226,25 @@ func parseCount(to *int, value string) error {
 	n, err := strconv.ParseUint(value, 10, 16) // a prefetch count is 16 bits wide on the wire
 	if err != nil {
 		return fmt.Errorf("want a number from 0 to 65535, got %q", value)
+	}
+	*to = int(n)
+	return nil
+}
+
+// parsePrefix reads the beginning of a name.
+func parsePrefix(to *string, value string) error {
+	if len(value) > maxName {
+		return fmt.Errorf("want at most %d bytes, got %q", maxName, value)
+	}
+	*to = value
+	return nil
+}
+
+// parseMost reads how many there may be of something.
+func parseMost(to *int, value string) error {
+	n, err := strconv.ParseUint(value, 10, 31)
+	if err != nil || n == 0 {
+		return fmt.Errorf("want a number from 1 on, got %q", value)
 	}
 	*to = int(n)
 	return nil

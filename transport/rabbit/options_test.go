@@ -72,13 +72,15 @@ func TestOptionsAreReadAsOsloReadsThem(t *testing.T) {
 		// The present name of an option wins over an old one, whichever comes first.
 		"kombu_reconnect_timeout=1&kombu_missing_consumer_retry_timeout=2":  func(o *Options) { o.MissingConsumerTimeout = 2 * time.Second },
 		"rabbit_quroum_max_memory_bytes=1&rabbit_quorum_max_memory_bytes=2": func(o *Options) { o.QuorumMaxMemoryBytes = 2 },
-		"consumer_probe=0":     func(o *Options) { o.ConsumerProbe = 0 },
-		"amqp_durable_queues=": func(*Options) {}, // an empty value is no value
+		"consumer_probe=0":            func(o *Options) { o.ConsumerProbe = 0 },
+		"reply_queue_prefix=answers.": func(o *Options) { o.ReplyQueuePrefix = "answers." },
+		"max_senders=10":              func(o *Options) { o.MaxSenders = 10 },
+		"amqp_durable_queues=":        func(*Options) {}, // an empty value is no value
 	} {
 		want := Options{
 			TransientQueuesTTL: 30 * time.Minute, Heartbeat: time.Minute, LoginMethod: "AMQPLAIN",
 			MissingConsumerTimeout: time.Minute, DirectMandatory: true, ConnectionOptions: defaultConnectionOptions(),
-			ConsumerProbe: 30 * time.Second,
+			ConsumerProbe: 30 * time.Second, MaxSenders: 65536,
 		}
 		change(&want)
 		got, err := parse("rabbit://h/?" + query)
@@ -119,6 +121,8 @@ func TestEveryOptionRefusesWhatItCannotRead(t *testing.T) {
 		"kombu_compression":                    {"bz2", "bzip2", "bzip", "brotli"},
 		"profile":                              {"stream", "Quorum"},
 		"consumer_probe":                       {"-1", "30s"},
+		"reply_queue_prefix":                   {strings.Repeat("x", 256)},
+		"max_senders":                          {"0", "-1", "many"},
 	}
 	for name := range parsers {
 		if len(wrong[name]) == 0 {

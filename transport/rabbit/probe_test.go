@@ -24,7 +24,7 @@ func timeOut(t *testing.T, d *Driver) {
 }
 
 // mustProbe takes the probe that was handed to the lane, written.
-func mustProbe(t *testing.T, d *Driver) (*publication, *transport.Reply) {
+func mustProbe(t *testing.T, d *Driver) *publication {
 	t.Helper()
 	synctest.Wait()
 	p := mustAttempt(t, d)
@@ -36,7 +36,7 @@ func mustProbe(t *testing.T, d *Driver) (*publication, *transport.Reply) {
 	if p.exchange.name != "" || !p.mandatory || !message.Ending {
 		t.Errorf("the probe is %+v, want a mandatory message to the default exchange that ends a call", p)
 	}
-	return p, message
+	return p
 }
 
 // wantPath checks which reply queue is in use, and how often one was lost.
@@ -60,7 +60,7 @@ func TestProbeDecidesWhetherReplyQueueIsKept(t *testing.T) {
 	}{
 		"it arrives": {func(t *testing.T, d *Driver, a *attachment) {
 			t.Helper()
-			p, _ := mustProbe(t, d)
+			p := mustProbe(t, d)
 			p.settle(nil)
 			if v, settled := d.replies.receive(a.delivery(1, p.message.Body)); v != accept || !settled {
 				t.Errorf("the probe: verdict %d, %v; want it taken off", v, settled)
@@ -68,19 +68,19 @@ func TestProbeDecidesWhetherReplyQueueIsKept(t *testing.T) {
 		}, false},
 		"it arrives before its confirm": {func(t *testing.T, d *Driver, a *attachment) {
 			t.Helper()
-			p, _ := mustProbe(t, d)
+			p := mustProbe(t, d)
 			d.replies.receive(a.delivery(1, p.message.Body))
 			p.settle(nil)
 		}, false},
 		"it is taken and does not arrive": {func(t *testing.T, d *Driver, _ *attachment) {
 			t.Helper()
-			p, _ := mustProbe(t, d)
+			p := mustProbe(t, d)
 			p.settle(nil)
 			<-time.After(probeTimeout)
 		}, true},
 		"replies arrive, and the probe is behind them": {func(t *testing.T, d *Driver, a *attachment) {
 			t.Helper()
-			p, _ := mustProbe(t, d)
+			p := mustProbe(t, d)
 			p.settle(nil)
 			<-time.After(probeTimeout / 2)
 			other := &transport.Reply{MsgID: wire.TextValue("other"), Ending: true}
@@ -96,10 +96,10 @@ func TestProbeDecidesWhetherReplyQueueIsKept(t *testing.T) {
 		}, true},
 		"it finds no queue at first": {func(t *testing.T, d *Driver, a *attachment) {
 			t.Helper()
-			p, _ := mustProbe(t, d)
+			p := mustProbe(t, d)
 			p.settle(transport.ErrUndeliverable)
 			<-time.After(probeRepeat)
-			p, _ = mustProbe(t, d)
+			p = mustProbe(t, d)
 			d.replies.receive(a.delivery(1, p.message.Body))
 		}, false},
 		"the broker does not confirm it": {func(t *testing.T, d *Driver, _ *attachment) {
@@ -109,7 +109,7 @@ func TestProbeDecidesWhetherReplyQueueIsKept(t *testing.T) {
 		}, false},
 		"the connection is lost first": {func(t *testing.T, d *Driver, _ *attachment) {
 			t.Helper()
-			p, _ := mustProbe(t, d)
+			p := mustProbe(t, d)
 			p.settle(transport.ErrConnectionLost)
 			<-time.After(probeTimeout)
 		}, false},
@@ -146,7 +146,7 @@ func TestProbeIsNoReplyToAnybody(t *testing.T) {
 	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
 		a := connected(t, d)
 		timeOut(t, d)
-		p, _ := mustProbe(t, d)
+		p := mustProbe(t, d)
 		for tag := range uint64(2) { // the second one is an ordinary reply that comes late
 			d.replies.receive(a.delivery(tag+1, slices.Clone(p.message.Body)))
 		}
@@ -171,7 +171,7 @@ func TestSilenceOfAMinuteIsProbedWhileCallsWait(t *testing.T) {
 		p, _ := sent(t, d.direct)
 		p.settle(nil)
 		<-time.After(silence)
-		p, _ = mustProbe(t, d)
+		p = mustProbe(t, d)
 		d.replies.receive(a.delivery(1, p.message.Body))
 		for range 3 { // heartbeats of the method: replies arrive
 			<-time.After(silence / 2)
@@ -194,7 +194,7 @@ func TestDoubtsInARowAreOneProbe(t *testing.T) {
 	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
 		a := connected(t, d)
 		timeOut(t, d)
-		p, _ := mustProbe(t, d)
+		p := mustProbe(t, d)
 		for range 100 {
 			d.replies.prober.doubt()
 		}
@@ -204,7 +204,7 @@ func TestDoubtsInARowAreOneProbe(t *testing.T) {
 			t.Error("a second probe follows the first at once")
 		}
 		<-time.After(probePause)
-		p, _ = mustProbe(t, d)
+		p = mustProbe(t, d)
 		d.replies.receive(a.delivery(2, p.message.Body))
 		<-time.After(silence / 2)
 		if attempt(d) != nil || d.Stats().ReplyProbes != 2 {
@@ -263,7 +263,7 @@ func TestReplyQueueOfALostConnectionIsProbedOrGivenUp(t *testing.T) {
 				wantError(t, "Call", (<-done).err, transport.ErrReplyPathLost)
 				return
 			}
-			p, _ = mustProbe(t, d)
+			p = mustProbe(t, d)
 			d.replies.receive(next.delivery(1, p.message.Body))
 			d.replies.calls.Fail(transport.ErrClosed)
 			<-done

@@ -109,8 +109,8 @@ func (r *replier) send(ctx context.Context, queue string, message *transport.Rep
 	if r.driver.isClosing() {
 		return fmt.Errorf("rabbit: send a reply: %w", transport.ErrClosed)
 	}
-	if !canReply(queue) || r.isDead(queue) {
-		r.drop(queue, errDeadQueue)
+	if err := r.refuse(queue); err != nil {
+		r.drop(queue, err)
 		return nil
 	}
 	message.UniqueID = wire.NewID()
@@ -133,8 +133,8 @@ func (r *replier) send(ctx context.Context, queue string, message *transport.Rep
 // heartbeat sends a sign of life, once.
 func (r *replier) heartbeat(ctx context.Context, req *transport.Request) error {
 	queue := req.ReplyQueue
-	if !canReply(queue) || r.isDead(queue) {
-		return errDeadQueue
+	if err := r.refuse(queue); err != nil {
+		return err
 	}
 	r.driver.publisher.start()
 	id := wire.NewID()
@@ -161,7 +161,21 @@ func (r *replier) publish(ctx context.Context, rep *reply) error {
 	})
 }
 
-var errDeadQueue = errors.New("the caller's reply queue does not exist")
+var (
+	errDeadQueue    = errors.New("the caller's reply queue does not exist")
+	errNoReplyQueue = errors.New("the caller's reply queue is not named as reply queues are")
+)
+
+// refuse tells why nothing is sent to a reply queue, nil where it may be.
+func (r *replier) refuse(queue string) error {
+	switch {
+	case !r.driver.options.canReply(queue):
+		return errNoReplyQueue
+	case r.isDead(queue):
+		return errDeadQueue
+	}
+	return nil
+}
 
 // settled decides what comes after an attempt. It runs on the publisher's goroutine.
 func (r *replier) settled(rep *reply, err error) {

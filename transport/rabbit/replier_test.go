@@ -113,7 +113,7 @@ func TestReplyToAMissingQueueIsTriedForAMinute(t *testing.T) {
 		inBubble(t, "rabbit://h/?"+query, func(t *testing.T, d *Driver) {
 			var count outstanding
 			begun := time.Now()
-			mustSend(t, d, "gone", &count)
+			mustSend(t, d, "reply_gone", &count)
 			attempts := 0
 			for p := attempt(d); p != nil; p = attempt(d) {
 				attempts++
@@ -133,11 +133,11 @@ func TestReplyToAMissingQueueIsTriedForAMinute(t *testing.T) {
 			if got := d.Stats(); got.RepliesDropped != 1 || got.RepliesRetried != uint64(attempts-1) {
 				t.Errorf("%q: stats %+v, want one dropped after %d were retried", query, got, attempts-1)
 			}
-			mustSend(t, d, "gone", &count)
+			mustSend(t, d, "reply_gone", &count)
 			if attempt(d) != nil {
 				t.Errorf("%q: a reply is sent to a queue that counts as dead", query)
 			}
-			if err := d.replier.heartbeat(t.Context(), requestOf("gone")); !errors.Is(err, errDeadQueue) {
+			if err := d.replier.heartbeat(t.Context(), requestOf("reply_gone")); !errors.Is(err, errDeadQueue) {
 				t.Errorf("%q: heartbeat = %v, want errDeadQueue", query, err)
 			}
 			wantOutstanding(t, &count, 0)
@@ -149,7 +149,7 @@ func TestQueueThatAppearsGetsItsReply(t *testing.T) {
 	t.Parallel()
 	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
 		var count outstanding
-		mustSend(t, d, "late", &count)
+		mustSend(t, d, "reply_late", &count)
 		first := mustAttempt(t, d)
 		first.settle(transport.ErrUndeliverable)
 		if attempt(d) != nil {
@@ -161,7 +161,7 @@ func TestQueueThatAppearsGetsItsReply(t *testing.T) {
 			t.Error("the second attempt is another message, want the same one with its unique id")
 		}
 		second.settle(nil)
-		if d.replier.isDead("late") || d.Stats().RepliesDropped != 0 {
+		if d.replier.isDead("reply_late") || d.Stats().RepliesDropped != 0 {
 			t.Error("the reply was dropped")
 		}
 		wantOutstanding(t, &count, 0)
@@ -171,13 +171,13 @@ func TestQueueThatAppearsGetsItsReply(t *testing.T) {
 func TestDeadQueueIsForgottenAfterAMinute(t *testing.T) {
 	t.Parallel()
 	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
-		d.replier.markDead("gone")
+		d.replier.markDead("reply_gone")
 		<-time.After(deadQueueAge)
-		if !d.replier.isDead("gone") {
+		if !d.replier.isDead("reply_gone") {
 			t.Error("forgotten within the minute")
 		}
 		<-time.After(1)
-		if d.replier.isDead("gone") {
+		if d.replier.isDead("reply_gone") {
 			t.Error("remembered for more than a minute")
 		}
 		if len(d.replier.dead) != 0 {
@@ -250,7 +250,7 @@ func TestRepliesThatWaitForTheirQueuesAreBounded(t *testing.T) {
 	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
 		var count outstanding
 		for i := range maxRetrying + 5 {
-			mustSend(t, d, "gone"+strconv.Itoa(i), &count)
+			mustSend(t, d, "reply_gone"+strconv.Itoa(i), &count)
 			mustAttempt(t, d).settle(transport.ErrUndeliverable)
 		}
 		if got := d.Stats(); got.RepliesRetried != maxRetrying || got.RepliesDropped != 5 {
@@ -260,7 +260,7 @@ func TestRepliesThatWaitForTheirQueuesAreBounded(t *testing.T) {
 		for range maxRetrying {
 			mustAttempt(t, d).settle(nil)
 		}
-		mustSend(t, d, "another", &count) // there is room again
+		mustSend(t, d, "reply_another", &count) // there is room again
 		mustAttempt(t, d).settle(transport.ErrUndeliverable)
 		if got := d.Stats().RepliesRetried; got != maxRetrying+1 {
 			t.Errorf("%d retried, want one more than %d", got, maxRetrying)
@@ -279,7 +279,7 @@ func TestReplyWithoutQueueIsDropped(t *testing.T) {
 		if attempt(d) != nil || d.Stats().RepliesDropped != 1 {
 			t.Error("it was sent, or is not counted")
 		}
-		wantError(t, "heartbeat", d.replier.heartbeat(t.Context(), requestOf("")), errDeadQueue)
+		wantError(t, "heartbeat", d.replier.heartbeat(t.Context(), requestOf("")), errNoReplyQueue)
 		wantOutstanding(t, &count, 0)
 	})
 }
@@ -308,7 +308,7 @@ func TestReplyThatIsTriedAgainEndsWithTheDriver(t *testing.T) {
 	for _, reason := range []error{transport.ErrUndeliverable, transport.ErrRejected} {
 		inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
 			var count outstanding
-			mustSend(t, d, "gone", &count)
+			mustSend(t, d, "reply_gone", &count)
 			mustAttempt(t, d).settle(reason)
 			begun := time.Now()
 			if err := d.Close(t.Context()); err != nil {

@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 	logtest "github.com/sirupsen/logrus/hooks/test"
 
+	"github.com/goslo/goslo/internal/testca"
 	"github.com/goslo/goslo/target"
 	"github.com/goslo/goslo/transport"
 )
@@ -81,10 +82,10 @@ func unwrap(err error) error {
 // that is said about it. A broker that refuses it has a test of its own in package integration.
 func TestNoFailureShowsThePassword(t *testing.T) {
 	t.Parallel()
-	ca := newAuthority(t)
+	ca := testca.New(t)
 	port, _ := listenTLS(t, &tls.Config{
-		Certificates: []tls.Certificate{ca.pair(nil, "127.0.0.1")}, MinVersion: tls.VersionTLS12,
-		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool(),
+		Certificates: []tls.Certificate{ca.Pair(nil, "127.0.0.1")}, MinVersion: tls.VersionTLS12,
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool(),
 	})
 	encrypted := fmt.Sprintf("amqps://u:%s@127.0.0.1:%d/", marked, port)
 	silent := silentBroker(t)
@@ -100,7 +101,7 @@ func TestNoFailureShowsThePassword(t *testing.T) {
 		"hangs up":                    {"rabbit://u:" + marked + "@" + closing + "/", "handshake: "},
 		"several hosts":               {"rabbit://u:" + marked + "@127.0.0.1:1,v:" + marked + "@127.0.0.2:1/", "connection refused"},
 		"unknown authority":           {encrypted, "TLS: tls: failed to verify certificate"},
-		"no client certificate":       {encrypted + "?ssl_ca_file=" + ca.file, "handshake: "},
+		"no client certificate":       {encrypted + "?ssl_ca_file=" + ca.File, "handshake: "},
 		"no TLS":                      {"amqps://u:" + marked + "@" + closing + "/", "TLS: "},
 		"no authorities":              {encrypted + "?ssl_ca_file=" + dir + "/password", "holds no certificate"},
 		"no certificate":              {encrypted + "?ssl_cert_file=" + dir + "/password", "failed to find any PEM data"},

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/goslo/goslo/internal/testca"
 	"github.com/goslo/goslo/transport"
 )
 
@@ -94,22 +95,22 @@ func greet(tb testing.TB, name string, port int, query string) error {
 
 func TestBrokersCertificateIsVerifiedAsTheOptionsSay(t *testing.T) {
 	t.Parallel()
-	ours, foreign := newAuthority(t), newAuthority(t)
+	ours, foreign := testca.New(t), testca.New(t)
 	expired := func(c *x509.Certificate) { c.NotAfter = time.Now().Add(-time.Minute) }
 	forClients := func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth} }
 	brokers := map[string]tls.Certificate{
-		"good":    ours.pair(nil, "localhost", "127.0.0.1"),
-		"named":   ours.pair(nil, "localhost"),
-		"other":   ours.pair(nil, "elsewhere.example"),
-		"expired": ours.pair(expired, "localhost"),
-		"misused": ours.pair(forClients, "localhost"),
+		"good":    ours.Pair(nil, "localhost", "127.0.0.1"),
+		"named":   ours.Pair(nil, "localhost"),
+		"other":   ours.Pair(nil, "elsewhere.example"),
+		"expired": ours.Pair(expired, "localhost"),
+		"misused": ours.Pair(forClients, "localhost"),
 	}
 	ports := map[string]int{}
 	for name, certificate := range brokers {
 		ports[name], _ = listenTLS(t, &tls.Config{Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12})
 	}
 	const anyName, insecure = "&ssl_enforce_hostname_verification=false", "&ssl_insecure=true"
-	trusted, distrusted := "ssl_ca_file="+ours.file, "ssl_ca_file="+foreign.file
+	trusted, distrusted := "ssl_ca_file="+ours.File, "ssl_ca_file="+foreign.File
 	var unknown x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
@@ -119,7 +120,7 @@ func TestBrokersCertificateIsVerifiedAsTheOptionsSay(t *testing.T) {
 	}{
 		{"good", "localhost", trusted, nil},
 		{"good", "127.0.0.1", trusted, nil},
-		{"good", "localhost", "kombu_ssl_ca_certs=" + ours.file, nil},
+		{"good", "localhost", "kombu_ssl_ca_certs=" + ours.File, nil},
 		{"good", "localhost", distrusted, &unknown},
 		{"good", "localhost", "", &unknown}, // the system knows nothing of this authority
 		{"good", "localhost", insecure, nil},
@@ -151,12 +152,12 @@ func TestBrokersCertificateIsVerifiedAsTheOptionsSay(t *testing.T) {
 
 func TestEachHostIsAskedForByItsName(t *testing.T) {
 	t.Parallel()
-	ca := newAuthority(t)
+	ca := testca.New(t)
 	port, visits := listenTLS(t, &tls.Config{
-		Certificates: []tls.Certificate{ca.pair(nil, "localhost", "localhost.localdomain", "127.0.0.1")}, MinVersion: tls.VersionTLS12,
+		Certificates: []tls.Certificate{ca.Pair(nil, "localhost", "localhost.localdomain", "127.0.0.1")}, MinVersion: tls.VersionTLS12,
 	})
 	for dialled, want := range map[string]string{"localhost": "localhost", "": "localhost", "127.0.0.1": ""} { // addresses are not sent
-		if err := greet(t, dialled, port, "ssl_ca_file="+ca.file); err != nil {
+		if err := greet(t, dialled, port, "ssl_ca_file="+ca.File); err != nil {
 			t.Errorf("%q: %v", dialled, err)
 			continue
 		}
@@ -168,8 +169,8 @@ func TestEachHostIsAskedForByItsName(t *testing.T) {
 
 func TestOldVersionsOfTLSAreNotSpoken(t *testing.T) {
 	t.Parallel()
-	ca := newAuthority(t)
-	certificate := ca.pair(nil, "localhost")
+	ca := testca.New(t)
+	certificate := ca.Pair(nil, "localhost")
 	for _, c := range []struct {
 		broker uint16 // the newest that it knows
 		query  string
@@ -188,7 +189,7 @@ func TestOldVersionsOfTLSAreNotSpoken(t *testing.T) {
 		port, visits := listenTLS(t, &tls.Config{
 			Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS10, MaxVersion: c.broker,
 		})
-		err := greet(t, "localhost", port, "ssl_ca_file="+ca.file+c.query)
+		err := greet(t, "localhost", port, "ssl_ca_file="+ca.File+c.query)
 		if (err == nil) != c.want {
 			t.Errorf("version %x%s: error %v, want a connection: %t", c.broker, c.query, err, c.want)
 		} else if err == nil {
@@ -202,20 +203,20 @@ func TestOldVersionsOfTLSAreNotSpoken(t *testing.T) {
 // TestFilesAreReadForEachConnection renews the certificate of the client, and then the authorities of both sides.
 func TestFilesAreReadForEachConnection(t *testing.T) {
 	t.Parallel()
-	ca := newAuthority(t)
+	ca := testca.New(t)
 	port, visits := listenTLS(t, &tls.Config{
-		Certificates: []tls.Certificate{ca.pair(nil, "localhost")}, MinVersion: tls.VersionTLS12,
-		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.pool(),
+		Certificates: []tls.Certificate{ca.Pair(nil, "localhost")}, MinVersion: tls.VersionTLS12,
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool(),
 	})
 	dir := t.TempDir()
 	caFile, certFile, keyFile := filepath.Join(dir, "ca"), filepath.Join(dir, "cert"), filepath.Join(dir, "key")
 	query := "ssl_ca_file=" + caFile + "&ssl_cert_file=" + certFile
-	renew := func(a *authority, name string) {
-		certificate, key := a.issue(name, nil)
+	renew := func(a *testca.Authority, name string) {
+		certificate, key := a.Issue(name, nil)
 		save(t, certFile, certificate+key) // both in one file
 		save(t, keyFile, key)
 	}
-	ours := readFile(t, ca.file)
+	ours := readFile(t, ca.File)
 	save(t, caFile, ours)
 	for _, name := range []string{"first", "second"} {
 		renew(ca, name)
@@ -228,7 +229,7 @@ func TestFilesAreReadForEachConnection(t *testing.T) {
 			}
 		}
 	}
-	foreign := newAuthority(t)
+	foreign := testca.New(t)
 	renew(foreign, "third")
 	if err := greet(t, "localhost", port, query); err == nil || !strings.Contains(err.Error(), "remote error: tls: ") {
 		t.Errorf("error %v, want that the broker does not take the certificate", err)
@@ -237,12 +238,12 @@ func TestFilesAreReadForEachConnection(t *testing.T) {
 		t.Errorf("error %v, want that the broker wants a certificate", err)
 	}
 	renew(ca, "fourth")
-	save(t, caFile, readFile(t, foreign.file))
+	save(t, caFile, readFile(t, foreign.File))
 	var unknown x509.UnknownAuthorityError
 	if err := greet(t, "localhost", port, query); !errors.As(err, &unknown) {
 		t.Errorf("error %v, want an unknown authority", err)
 	}
-	save(t, caFile, readFile(t, foreign.file)+ours)
+	save(t, caFile, readFile(t, foreign.File)+ours)
 	if err := greet(t, "localhost", port, query); err != nil {
 		t.Errorf("error %v, with one of two authorities", err)
 	}
@@ -251,11 +252,11 @@ func TestFilesAreReadForEachConnection(t *testing.T) {
 func TestTLSFilesThatCannotBeReadAreErrorsWithTheirOption(t *testing.T) {
 	t.Parallel()
 	port, _ := listenTLS(t, &tls.Config{MinVersion: tls.VersionTLS12})
-	ca := newAuthority(t)
+	ca := testca.New(t)
 	dir := t.TempDir()
 	junk, missing := save(t, filepath.Join(dir, "junk"), "junk"), filepath.Join(dir, "missing")
-	certificate, _ := ca.issue("c", nil)
-	_, key := ca.issue("c", nil)
+	certificate, _ := ca.Issue("c", nil)
+	_, key := ca.Issue("c", nil)
 	save(t, filepath.Join(dir, "cert"), certificate)
 	save(t, filepath.Join(dir, "key"), key)
 	for query, want := range map[string]string{
@@ -308,12 +309,12 @@ func TestPeerThatSpeaksNoTLSIsAnErrorInTime(t *testing.T) {
 // TestEncryptedSocketClosesAtOnce has a peer that does not read any more.
 func TestEncryptedSocketClosesAtOnce(t *testing.T) {
 	t.Parallel()
-	ca := newAuthority(t)
+	ca := testca.New(t)
 	here, there := net.Pipe()
-	peer := tls.Server(there, &tls.Config{Certificates: []tls.Certificate{ca.pair(nil, "h")}, MinVersion: tls.VersionTLS12})
+	peer := tls.Server(there, &tls.Config{Certificates: []tls.Certificate{ca.Pair(nil, "h")}, MinVersion: tls.VersionTLS12})
 	shaken := make(chan error, 1)
 	go func() { shaken <- peer.Handshake() }()
-	o, err := parse("amqps://h/?ssl_ca_file=" + ca.file)
+	o, err := parse("amqps://h/?ssl_ca_file=" + ca.File)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -81,7 +81,10 @@ func (o *Options) streamQueue(topic string) queue {
 
 // replyQueue is the queue that the replies to this process's calls arrive on. It outlives the process for a
 // while, so that it is not marked private: oslo.messaging leaves it to expire.
-func (o *Options) replyQueue(suffix string) queue { return o.ownQueue("reply_" + suffix) }
+func (o *Options) replyQueue(suffix string) queue { return o.ownQueue(replyPrefix + suffix) }
+
+// replyPrefix is how the names of reply queues begin (oslo_messaging/_drivers/amqpdriver.py, _get_reply_q).
+const replyPrefix = "reply_"
 
 // parkingQueue is where requests stay that nobody could finish: it is durable and nothing in it expires, whatever the
 // options say of other queues.
@@ -180,7 +183,14 @@ func checkNames(t target.Target, names ...string) error {
 }
 
 // canReply refuses reply queues that no caller has: without a name, with one that AMQP cannot carry, or with one of
-// those that are no queues (amq.rabbitmq.reply-to), to which a publish can cost the channel.
-func canReply(queue string) bool {
-	return queue != "" && len(queue) <= maxName && !strings.HasPrefix(queue, "amq.rabbitmq.")
+// those that are no queues (amq.rabbitmq.reply-to), to which a publish can cost the channel; and those that are not
+// named as reply queues are: a request must not be able to have its answer put into just any queue.
+func (o *Options) canReply(queue string) bool {
+	switch {
+	case len(queue) > maxName || strings.HasPrefix(queue, "amq.rabbitmq."):
+		return false
+	case strings.HasPrefix(queue, replyPrefix):
+		return true
+	}
+	return o.ReplyQueuePrefix != "" && strings.HasPrefix(queue, o.ReplyQueuePrefix)
 }

@@ -284,3 +284,28 @@ func TestPrivateQueuesHaveNamesOfTheirOwn(t *testing.T) {
 		}
 	}
 }
+
+func TestRepliesGoToReplyQueuesOnly(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		prefix, queue string
+		want          bool
+	}{
+		{"", "reply_5f", true},
+		{"", "reply_", true},
+		{"", "", false},
+		{"", "nova", false},
+		{"", "REPLY_5f", false},
+		{"", "amq.rabbitmq.reply-to.x", false},
+		{"", "reply_" + strings.Repeat("q", maxName), false},
+		{"answers.", "answers.1", true},
+		{"answers.", "reply_5f", true},
+		{"answers.", "nova", false},
+		{"amq.", "amq.rabbitmq.reply-to.x", false},
+	} {
+		o := Options{ReplyQueuePrefix: c.prefix}
+		if got := o.canReply(c.queue); got != c.want {
+			t.Errorf("with prefix %q, canReply(%q) = %v, want %v", c.prefix, c.queue, got, c.want)
+		}
+	}
+}

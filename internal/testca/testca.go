@@ -1,4 +1,5 @@
-package rabbit
+// Package testca makes certificates for tests. They last an hour.
+package testca
 
 import (
 	"crypto/ecdsa"
@@ -10,36 +11,43 @@ import (
 	"encoding/pem"
 	"math/big"
 	"net"
+	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
 )
 
-// authority signs certificates for a test.
-type authority struct {
+// Authority signs certificates for a test, which fails where that cannot be done. It is for one goroutine.
+type Authority struct {
+	// File holds the authority's own certificate in PEM.
+	File string
+
 	tb   testing.TB
 	cert *x509.Certificate
 	key  *ecdsa.PrivateKey
-	file string // its certificate in PEM
 }
 
 var serial atomic.Int64
 
-func newAuthority(tb testing.TB) *authority {
+// New makes an authority with a key of its own.
+func New(tb testing.TB) *Authority {
 	tb.Helper()
-	a := &authority{tb: tb}
+	a := &Authority{tb: tb}
 	template := &x509.Certificate{
 		Subject: pkix.Name{CommonName: "an authority"}, IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
 	}
 	var text string
 	a.cert, a.key, text = a.sign(template)
-	a.file = save(tb, filepath.Join(tb.TempDir(), "ca.pem"), text)
+	a.File = filepath.Join(tb.TempDir(), "ca.pem")
+	if err := os.WriteFile(a.File, []byte(text), 0o600); err != nil {
+		tb.Fatal(err)
+	}
 	return a
 }
 
 // sign makes a key and signs its certificate; the first one by itself.
-func (a *authority) sign(template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey, string) {
+func (a *Authority) sign(template *x509.Certificate) (*x509.Certificate, *ecdsa.PrivateKey, string) {
 	a.tb.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -65,8 +73,9 @@ func (a *authority) sign(template *x509.Certificate) (*x509.Certificate, *ecdsa.
 	return cert, key, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-// issue makes a certificate and its key in PEM, for a name and for hosts, which may be addresses.
-func (a *authority) issue(name string, change func(*x509.Certificate), hosts ...string) (certificate, key string) {
+// Issue makes a certificate and its key in PEM, for a name and for hosts, which may be addresses. change, which may be nil, changes what
+// is signed.
+func (a *Authority) Issue(name string, change func(*x509.Certificate), hosts ...string) (certificate, key string) {
 	a.tb.Helper()
 	template := &x509.Certificate{
 		Subject: pkix.Name{CommonName: name}, KeyUsage: x509.KeyUsageDigitalSignature,
@@ -90,10 +99,10 @@ func (a *authority) issue(name string, change func(*x509.Certificate), hosts ...
 	return certificate, string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}))
 }
 
-// pair is issue for a listener.
-func (a *authority) pair(change func(*x509.Certificate), hosts ...string) tls.Certificate {
+// Pair is Issue for a listener.
+func (a *Authority) Pair(change func(*x509.Certificate), hosts ...string) tls.Certificate {
 	a.tb.Helper()
-	certificate, key := a.issue("broker", change, hosts...)
+	certificate, key := a.Issue("broker", change, hosts...)
 	pair, err := tls.X509KeyPair([]byte(certificate), []byte(key))
 	if err != nil {
 		a.tb.Fatal(err)
@@ -101,8 +110,8 @@ func (a *authority) pair(change func(*x509.Certificate), hosts ...string) tls.Ce
 	return pair
 }
 
-// pool holds the authority alone.
-func (a *authority) pool() *x509.CertPool {
+// Pool holds the authority alone.
+func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()
 	pool.AddCert(a.cert)
 	return pool
