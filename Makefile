@@ -5,11 +5,16 @@ FUZZTIME  ?= 20s
 COVER_MIN ?= 85
 ARGS      ?= demo
 
+# Rows of the fault suite (all), minutes of a soak and what it draws from (0 is anything).
+FAULTS    ?=
+MINUTES   ?= 10
+SEED      ?= 0
+
 TOOL        = go tool -modfile=tools/go.mod
 WITH_BROKER = scripts/test-env.sh
 
 # Packages with tests that need a broker; packages that are programs.
-INTEGRATION = $(shell grep -rl --include='*_test.go' '^//go:build integration' . | sed 's|/[^/]*$$||' | sort -u)
+INTEGRATION = $(shell grep -rl --include='*_test.go' '^//go:build integration' . | sed 's|/[^/]*$$||' | grep -v '^./faults$$' | sort -u)
 PROGRAMS    = /(cmd|bench|examples)/
 
 .PHONY: help
@@ -36,6 +41,20 @@ race: ## unit tests with the race detector
 .PHONY: integration
 integration: ## tests against a real RabbitMQ and Python peers, which it gets by itself
 	$(WITH_BROKER) go test -race -tags integration -count 1 -p 1 -parallel 4 -timeout 9m $(INTEGRATION)
+
+.PHONY: faults
+faults: ## real faults under load, as a table (FAULTS="tcp kill" for some rows)
+	$(WITH_BROKER) go test -tags integration -count 1 -v -timeout 40m -run '^TestFaults$$' ./faults -args -long -rows '$(FAULTS)'
+
+# With -v, for its table; without the race detector, since it measures time.
+.PHONY: faults-short
+faults-short: ## some of them, shortened to a minute
+	$(WITH_BROKER) go test -tags integration -count 1 -v -timeout 5m -run '^TestFaults$$' ./faults -args -rows '$(FAULTS)'
+
+.PHONY: soak
+soak: ## random faults for MINUTES, from SEED if that is given
+	$(WITH_BROKER) go test -tags integration -count 1 -v -timeout $$(($(MINUTES) + 15))m -run '^TestSoak$$' ./faults \
+		-args -minutes $(MINUTES) -seed $(SEED)
 
 .PHONY: cover
 cover: ## statement coverage of unit and integration tests together; fails under COVER_MIN

@@ -174,10 +174,10 @@ func TestRequestThatKillsItsWorkersIsParkedWithAllItHad(t *testing.T) {
 			t.Fatal(err)
 		}
 		// Sent with CC, of which the parked request must not go anywhere.
-		message := osloMessage(envelope(`"2.0"`, `{"method": "work", "args": {}, "_msg_id": "m", "_reply_q": "`+b.topic+`_reply", "_unique_id": "`+unique("id")+`"}`))
+		message := osloMessage(envelope(`"2.0"`, `{"method": "work", "args": {}, "_msg_id": "m", "_reply_q": "reply_`+b.topic+`", "_unique_id": "`+unique("id")+`"}`))
 		message.Headers = amqp.Table{"x-mine": "kept", "CC": []any{b.topic + "_nobody"}}
 		message.Expiration, message.CorrelationId, message.Priority = "600000", "c", 3
-		replies := rawQueue(t, channel(t, b.url), b.topic+"_reply", "", "", "")
+		replies := rawQueue(t, channel(t, b.url), "reply_"+b.topic, "", "", "")
 		rawPublish(t, dial(t, b.url), b.exchange, b.topic, message)
 		for n := 1; n <= 3; n++ {
 			p := startLateWorker(t, b, "host1")

@@ -60,6 +60,9 @@ func TestHostThatDoesNotAnswerCostsNoCall(t *testing.T) {
 			gates := []*gate{newGate(t, broker.Shared(t).URL()), newGate(t, broker.Shared(t).URL())}
 			p := join(t, "rabbit://guest:guest@127.0.0.1:1,"+hostOf(t, gates[0].url)+","+hostOf(t, gates[1].url)+
 				"/?kombu_failover_strategy="+strategy)
+			if err := p.Ping(patient(t)); err != nil { // else both connections look for a host at once, and may find two
+				t.Fatal(err)
+			}
 			c := p.client(t, b, messaging.WithTimeout(patience))
 			p.serve(t, b.target("host1"), newEndpoints("host1", p.notes)...)
 			lives := func(what string) {

@@ -255,6 +255,10 @@ func TestOpenNamesWhatIsWrongAndShowsNoPassword(t *testing.T) {
 		"rabbit://h/?rabbit_login_method=KERBE":   "rabbit_login_method",
 		"memory://b/?max_queue_length=s":          "max_queue_length",
 		"rabbit://h/?heartbeat_timeout_threshold": "",
+		"amqps://u:s3cr3t@h/?ssl=off":             "option ssl",
+		"kombu+rabbit://h/":                       "",
+		"amqp://h/":                               "",
+		"amqps://h/":                              "",
 	} {
 		tr, err := messaging.Open(url)
 		if want == "" {

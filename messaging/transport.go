@@ -22,9 +22,10 @@ type Transport struct {
 	log             logrus.FieldLogger
 }
 
-// Open makes a transport from its URL: rabbit:// (also kombu+rabbit:// and amqp://, and amqps:// for TLS on port 5671) for
-// RabbitMQ, memory:// (also fake://) for a bus inside this process. It does not dial: connections are made when they are first
-// needed, and tried again without end. A program that shall not start without its broker calls [Transport.Ping] first.
+// Open makes a transport from its URL: rabbit:// (also kombu+rabbit:// and amqp://, and amqps:// for TLS on port
+// 5671) for RabbitMQ, memory:// (also fake://) for a bus inside this process. It does not dial: connections are made
+// when they are first needed, and tried again without end. A program that shall not start without its broker calls
+// [Transport.Ping] first.
 //
 // The error matches [ErrInvalidURL], is one line and shows no password.
 func Open(url string, opts ...TransportOption) (*Transport, error) {
@@ -56,8 +57,9 @@ func NewTransport(driver transport.Driver, opts ...TransportOption) *Transport {
 	return &Transport{driver: driver, controlExchange: c.controlExchange, log: c.log}
 }
 
-// Ping reports whether the broker answers, dialling it if need be, each host of the URL once. It fails with [ErrNotConnected] and
-// the reason, as a transport does at start that is to fail fast: for more patience, call it again.
+// Ping reports whether the broker answers, dialling it if need be, each host of the URL once. It fails with
+// [ErrNotConnected] and the reason, as a transport does at start that is to fail fast: for more patience, call it
+// again.
 func (t *Transport) Ping(ctx context.Context) error {
 	if p, ok := t.driver.(transport.Pinger); ok {
 		return p.Ping(ctx)

@@ -455,7 +455,8 @@ func TestReasonsHaveNames(t *testing.T) {
 	t.Parallel()
 	for reason, want := range map[transport.TimeoutReason]string{
 		transport.ReasonNotSent: "not sent", transport.ReasonUnconfirmed: "unconfirmed", transport.ReasonNoQueue: "no queue",
-		transport.ReasonSilent: "silent", transport.ReasonUnanswered: "unanswered", 0: "TimeoutReason(0)",
+		transport.ReasonSilent: "silent", transport.ReasonUnanswered: "unanswered",
+		transport.ReasonBlocked: "blocked", 0: "TimeoutReason(0)",
 	} {
 		if got := reason.String(); got != want {
 			t.Errorf("reason %d is %q, want %q", int(reason), got, want)
@@ -470,4 +471,47 @@ func TestTimeLineTakesNoMemoryOfItsOwn(t *testing.T) { // not beside others, who
 		t.Errorf("%v allocations to note that a request was sent and taken, want none", allocs)
 	}
 	call.Abandon()
+}
+
+// TestBlockedCallSaysSoWhateverEndsIt has the broker take no messages, with the request sent or not.
+func TestBlockedCallSaysSoWhateverEndsIt(t *testing.T) {
+	t.Parallel()
+	blocked := fmt.Errorf("%w (low on memory)", transport.ErrBlocked)
+	for name, c := range map[string]struct {
+		unsent  bool
+		monitor time.Duration
+		reason  transport.TimeoutReason
+		matches []error
+	}{
+		"not sent":            {true, 0, transport.ReasonBlocked, []error{transport.ErrBlocked, context.DeadlineExceeded}},
+		"not sent, monitored": {true, time.Second, transport.ReasonBlocked, []error{transport.ErrBlocked, transport.ErrMonitorTimeout}},
+		"sent": {
+			false, 0, transport.ReasonUnconfirmed,
+			[]error{transport.ErrBlocked, transport.ErrUnconfirmed, context.DeadlineExceeded},
+		},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			var calls transport.Calls
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			call := calls.New(transport.SendOptions{Monitor: c.monitor})
+			call.Explain(func() error { return blocked })
+			if err := call.Await("m-1", func() bool { return c.unsent }); err != nil {
+				t.Fatal(err)
+			}
+			_, err := call.Wait(ctx)
+			var timeout *transport.TimeoutError
+			if !errors.As(err, &timeout) || timeout.Reason != c.reason {
+				t.Errorf("%s: Wait = %v, want a timeout for the reason %q", name, err, c.reason)
+			}
+			for _, want := range c.matches {
+				if !errors.Is(err, want) {
+					t.Errorf("%s: Wait = %v, want an error that matches %q", name, err, want)
+				}
+			}
+			if errors.Is(err, transport.ErrUnconfirmed) == c.unsent || errors.Is(err, transport.ErrNotConnected) {
+				t.Errorf("%s: Wait = %v tells otherwise whether it was sent", name, err)
+			}
+		})
+	}
 }

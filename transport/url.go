@@ -16,7 +16,8 @@ import (
 //
 // as oslo.messaging reads it (oslo_messaging/transport.py, TransportURL.parse). Printing it shows no password.
 type URL struct {
-	// Driver is the scheme in lower case, such as "rabbit" or "memory".
+	// Driver is the scheme in lower case, such as "rabbit" or "memory". Options and default ports are the driver's
+	// matter: its other schemes, such as amqps, may have others.
 	Driver string
 	// Hosts are the brokers, in the order given; empty where the URL names none.
 	Hosts []Host

@@ -40,8 +40,8 @@ type tlsListener struct {
 	files    map[string]string // by name
 }
 
-// listenTLS chooses a port of this machine. folder is where the node finds its files; address is where it listens, by default on
-// that port of this machine.
+// listenTLS chooses a port of this machine. folder is where the node finds its files; address is where it listens, by
+// default on that port of this machine.
 func listenTLS(ctx context.Context, t *TLS, folder, address string) (tlsListener, error) {
 	if t == nil {
 		return tlsListener{}, nil

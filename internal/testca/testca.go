@@ -73,8 +73,8 @@ func (a *Authority) sign(template *x509.Certificate) (*x509.Certificate, *ecdsa.
 	return cert, key, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-// Issue makes a certificate and its key in PEM, for a name and for hosts, which may be addresses. change, which may be nil, changes what
-// is signed.
+// Issue makes a certificate and its key in PEM, for a name and for hosts, which may be addresses. change, which may
+// be nil, changes what is signed.
 func (a *Authority) Issue(name string, change func(*x509.Certificate), hosts ...string) (certificate, key string) {
 	a.tb.Helper()
 	template := &x509.Certificate{

@@ -18,8 +18,8 @@ const defaultUser = "guest"
 // longestSecret bounds what is read of a file with a credential.
 const longestSecret = 64 << 10
 
-// credentials are what a host is told to let this side in. Files are read each time, so that the next connection has a new
-// password.
+// credentials are what a host is told to let this side in. Files are read each time, so that the next connection has
+// a new password.
 func credentials(host transport.Host, o *Options) (amqp091.Authentication, error) {
 	if o.LoginMethod == loginExternal { // the client certificate says who this is
 		return &amqp091.ExternalAuth{}, nil
@@ -38,8 +38,8 @@ func credentials(host transport.Host, o *Options) (amqp091.Authentication, error
 	return &amqp091.AMQPlainAuth{Username: user, Password: password}, nil
 }
 
-// secret is what the file says; without a file, what the URL says. Its error does not show the file's name: somebody may have given
-// the password itself.
+// secret is what the file says; without a file, what the URL says. Its error does not show the file's name: somebody
+// may have given the password itself.
 func secret(given, option, file string) (string, error) {
 	if file == "" {
 		return orDefault(given, defaultUser), nil

@@ -60,8 +60,8 @@ type Option func(*Driver)
 func WithLogger(log logrus.FieldLogger) Option { return func(d *Driver) { d.log = log } }
 
 // Open makes a driver from a transport URL whose query holds its [Options]. It does not dial, and does not read the
-// files that the options name. The scheme amqps turns TLS on and makes 5671 the default port; all others are the same. The error
-// matches [transport.ErrInvalidURL] and names the option.
+// files that the options name. The scheme amqps turns TLS on and makes 5671 the default port; all others are the
+// same. The error matches [transport.ErrInvalidURL] and names the option.
 func Open(u *transport.URL, opts ...Option) (*Driver, error) {
 	options, err := optionsOf(u)
 	if err != nil {
@@ -107,8 +107,8 @@ func (d *Driver) obstacle() error {
 // Stats tells what happened to the driver so far.
 func (d *Driver) Stats() Stats { return d.stats.read() }
 
-// Ping dials the broker if need be and reports whether it answers. Each host of the URL is tried once; the error is that of the
-// last one.
+// Ping dials the broker if need be and reports whether it answers. Each host of the URL is tried once; the error is
+// that of the last one.
 func (d *Driver) Ping(ctx context.Context) error {
 	if err := d.publisher.await(ctx, 0); err != nil {
 		return fmt.Errorf("rabbit: %w", err)

@@ -154,12 +154,16 @@ func TestCloseIsNotDelayedByTheGate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		d, _ := open(t, absent)
-		for range 1000 { // more than can have their turn in this test
+		for range gateWidth {
 			d.gates.take("127.0.0.1:1")
 		}
-		d.publisher.start()
-		d.consumer.link.start()
-		synctest.Wait()
+		for _, l := range []*link{d.publisher, d.consumer.link} {
+			l.start()
+			<-time.After(time.Minute)
+			if l.err != nil || l.up {
+				t.Errorf("the link to %s has dialled without its turn: %v", l.purpose, l.err)
+			}
+		}
 		begun := time.Now()
 		if err := d.Close(t.Context()); err != nil {
 			t.Errorf("Close = %v", err)

@@ -116,7 +116,7 @@ func (l *link) keep() {
 func (l *link) find(search *search) *session {
 	report := time.Time{}
 	refused := true // every host of this round answered as a broker
-	for {
+	for dials := 1; ; dials++ {
 		host := search.next()
 		s, err := l.connect(host)
 		switch {
@@ -131,7 +131,7 @@ func (l *link) find(search *search) *session {
 		failures := l.note(err, search.roundEnded())
 		if now := time.Now(); now.Sub(report) >= loglimit.Interval {
 			report = now
-			l.log.WithFields(logrus.Fields{"host": host.String(), "attempts": failures, "error": err}).
+			l.log.WithFields(logrus.Fields{"host": host.String(), "attempts": dials, "error": err}).
 				Warn("cannot connect to the broker, retrying")
 		}
 		if search.roundEnded() {
@@ -162,8 +162,8 @@ func (l *link) use(s *session) {
 	s.close()
 }
 
-// isUseless tells a session that the broker ended soon after it began. What the network cuts says nothing of the host: where that is
-// of no use, dialling it again will show.
+// isUseless tells a session that the broker ended soon after it began. What the network cuts says nothing of the
+// host: where that is of no use, dialling it again will show.
 func isUseless(lasted time.Duration, cause error) bool { return lasted < settled && refusal(cause) }
 
 // refusal tells a broker that answers and refuses from one that is not there.

@@ -27,8 +27,8 @@ type ConnectionOptions struct {
 	// FailoverStrategy says which host comes after one that failed: "round-robin", the default, the next in a list
 	// that is shuffled once, or "shuffle", any (kombu_failover_strategy).
 	FailoverStrategy string
-	// RetryInterval is the bound of the first pause, in whole seconds where it is given; the default is half a second, oslo.messaging's 1 s
-	// (rabbit_retry_interval).
+	// RetryInterval is the bound of the first pause, in whole seconds where it is given; the default is half a
+	// second, oslo.messaging's 1 s (rabbit_retry_interval).
 	RetryInterval time.Duration
 	// RetryBackoff is added to the bound for each pause that follows, as in oslo.messaging, whose default is 2 s. A
 	// negative value, the default here, doubles the bound instead (rabbit_retry_backoff).
@@ -41,16 +41,17 @@ type ConnectionOptions struct {
 	ReconnectDelay time.Duration
 	// ReconnectSplay is the bound of a random addition to that pause, default none (kombu_reconnect_splay).
 	ReconnectSplay time.Duration
-	// UsernameFile and PasswordFile name files that hold the user's name and password, as Docker and Kubernetes
-	// mount secrets. They count instead of what the URL says, for every host, and are read for each connection that is made.
-	// One line end at the end of a file is not part of it (rabbit_username_file and rabbit_password_file, goslo's own).
+	// UsernameFile and PasswordFile name files that hold the user's name and password, as Docker and Kubernetes mount
+	// secrets. They count instead of what the URL says, for every host, and are read for each connection that is
+	// made. One line end at the end of a file is not part of it (rabbit_username_file and rabbit_password_file,
+	// goslo's own).
 	UsernameFile, PasswordFile string
 	// TLS is how the connection is encrypted.
 	TLS TLSOptions
 }
 
-// TLSOptions say how a connection is encrypted. Files are in PEM and are read for each connection that is made, so that new
-// ones count from the next one on.
+// TLSOptions say how a connection is encrypted. Files are in PEM and are read for each connection that is made, so
+// that new ones count from the next one on.
 type TLSOptions struct {
 	// Enabled turns TLS on (ssl, formerly rabbit_use_ssl). It is on for amqps:// URLs. As in oslo.messaging it changes no
 	// port: name 5671, which is the default for amqps:// alone.
@@ -63,17 +64,17 @@ type TLSOptions struct {
 	// which may be in CertFile too (ssl_cert_file and ssl_key_file, formerly kombu_ssl_certfile and
 	// kombu_ssl_keyfile). By default there is none.
 	CertFile, KeyFile string
-	// MinVersion is the oldest version of TLS that is spoken, 1.2 by default or 1.3 (ssl_version, formerly kombu_ssl_version).
-	// What oslo.messaging knows besides (TLSv1, TLSv1_1 and SSLv23) is read as 1.2.
+	// MinVersion is the oldest version of TLS that is spoken, 1.2 by default or 1.3 (ssl_version, formerly
+	// kombu_ssl_version). What oslo.messaging knows besides (TLSv1, TLSv1_1 and SSLv23) is read as 1.2.
 	MinVersion uint16
 	// VerifyHostname checks that the broker's certificate is for the host that was dialled; default true
 	// (ssl_enforce_hostname_verification).
 	VerifyHostname bool
-	// Insecure takes any certificate for the broker's. Then anybody on the way can read and change everything, the password
-	// included; a driver that is opened so logs a warning (ssl_insecure, goslo's own).
+	// Insecure takes any certificate for the broker's. Then anybody on the way can read and change everything, the
+	// password included; a driver that is opened so logs a warning (ssl_insecure, goslo's own).
 	Insecure bool
-	// FIPSMode is without effect, as in oslo.messaging from 18.1 on (ssl_enforce_fips_mode): Go's cryptography has a FIPS mode of
-	// its own, GODEBUG=fips140.
+	// FIPSMode is without effect, as in oslo.messaging from 18.1 on (ssl_enforce_fips_mode): Go's cryptography has a
+	// FIPS mode of its own, GODEBUG=fips140.
 	FIPSMode bool
 }
 

@@ -78,8 +78,8 @@ func unwrap(err error) error {
 	return nil
 }
 
-// TestNoFailureShowsThePassword makes a driver fail in every way that needs no broker, with a password that is looked for in all
-// that is said about it. A broker that refuses it has a test of its own in package integration.
+// TestNoFailureShowsThePassword makes a driver fail in every way that needs no broker, with a password that is looked
+// for in all that is said about it. A broker that refuses it has a test of its own in package integration.
 func TestNoFailureShowsThePassword(t *testing.T) {
 	t.Parallel()
 	ca := testca.New(t)

@@ -30,8 +30,8 @@ func (o *TLSOptions) secure(ctx context.Context, socket net.Conn, serverName str
 	return tlsSocket{Conn: encrypted, socket: socket}, nil
 }
 
-// tlsSocket is closed without the alert that ends a TLS connection: sending it waits for a peer that does not read. Nothing is
-// lost, since AMQP says by itself when it ends.
+// tlsSocket is closed without the alert that ends a TLS connection: sending it waits for a peer that does not read.
+// Nothing is lost, since AMQP says by itself when it ends.
 type tlsSocket struct {
 	*tls.Conn
 	socket net.Conn

@@ -1,0 +1,210 @@
+package faults
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/goslo/goslo/messaging"
+)
+
+// typed are the errors of which each failed operation must match one. Those of a context are not among them: alone,
+// they do not say how far the operation came.
+var typed = []error{
+	messaging.ErrReplyPathLost, messaging.ErrBlocked,
+	messaging.ErrTimeout, messaging.ErrUndeliverable, messaging.ErrRejected, messaging.ErrUnconfirmed,
+	messaging.ErrConnectionLost, messaging.ErrNotConnected, messaging.ErrTooLarge, messaging.ErrClosed,
+}
+
+// lateness is how long after its deadline an operation may end.
+const lateness = 500 * time.Millisecond
+
+type kind string
+
+const (
+	call   kind = "call"
+	cast   kind = "cast"
+	fanout kind = "fanout"
+)
+
+// operation is one call, cast or fanout and what became of it.
+type operation struct {
+	kind   kind
+	client int
+	slow   bool // a call that takes a while to run
+	sent   time.Time
+	until  time.Time // its deadline
+	ended  time.Time // answered or confirmed, or failed; zero while it is under way
+	err    error
+	runs   map[string]int // how often each server ran it
+}
+
+func (o *operation) good() bool   { return !o.ended.IsZero() && o.err == nil }
+func (o *operation) failed() bool { return o.err != nil }
+
+// history is every operation, by its unique id. It is safe for concurrent use.
+type history struct {
+	mu         sync.Mutex // protects what follows
+	operations map[string]*operation
+	unknown    int // runs of ids that nobody sent
+}
+
+func newHistory() *history { return &history{operations: map[string]*operation{}} }
+
+// begin notes that an operation is sent and returns its id.
+func (h *history) begin(k kind, client int, sent, until time.Time) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	id := strconv.Itoa(len(h.operations))
+	h.operations[id] = &operation{kind: k, client: client, sent: sent, until: until, runs: map[string]int{}}
+	return id
+}
+
+// mark notes that an operation takes a while.
+func (h *history) mark(id string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.operations[id].slow = true
+}
+
+// end notes how an operation came out for its sender.
+func (h *history) end(id string, at time.Time, err error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	o := h.operations[id]
+	o.ended, o.err = at, err
+}
+
+// ran notes that a server began to run an operation.
+func (h *history) ran(id, server string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if o := h.operations[id]; o != nil {
+		o.runs[server]++
+	} else {
+		h.unknown++
+	}
+}
+
+// count is how many operations satisfy which.
+func (h *history) count(which func(*operation) bool) int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	n := 0
+	for _, o := range h.operations {
+		if which(o) {
+			n++
+		}
+	}
+	return n
+}
+
+// ranTwice counts operations that ran more than once: a fanout on one server, everything else anywhere. Runs of what
+// nobody sent count too.
+func (h *history) ranTwice() int {
+	twice := h.count(func(o *operation) bool {
+		total, most := 0, 0
+		for _, n := range o.runs {
+			total, most = total+n, max(most, n)
+		}
+		if o.kind == fanout {
+			return most > 1
+		}
+		return total > 1
+	})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return twice + h.unknown
+}
+
+// lost counts casts sent after since which the broker had confirmed and nobody has run.
+func (h *history) lost(since time.Time) int {
+	return h.count(func(o *operation) bool {
+		return o.kind == cast && o.good() && len(o.runs) == 0 && o.sent.After(since)
+	})
+}
+
+// unfounded counts calls that were answered without being run.
+func (h *history) unfounded() int {
+	return h.count(func(o *operation) bool { return o.kind == call && o.good() && len(o.runs) == 0 })
+}
+
+// late counts operations that ended too long after their deadline, or have not ended.
+func (h *history) late() int {
+	return h.count(func(o *operation) bool { return o.ended.IsZero() || o.ended.Sub(o.until) > lateness })
+}
+
+// untyped counts operations whose error matches no sentinel.
+func (h *history) untyped() int {
+	return h.count(func(o *operation) bool { return o.failed() && !isTyped(o.err) })
+}
+
+func isTyped(err error) bool {
+	return slices.ContainsFunc(typed, func(sentinel error) bool { return errors.Is(err, sentinel) })
+}
+
+// firstGood is how long after at the first call that client sent from then on was answered; false while none was.
+func (h *history) firstGood(client int, at time.Time) (time.Duration, bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	first, found := time.Duration(0), false
+	for _, o := range h.operations {
+		if o.kind != call || o.client != client || !o.good() || o.sent.Before(at) {
+			continue
+		}
+		if took := o.ended.Sub(at); !found || took < first {
+			first, found = took, true
+		}
+	}
+	return first, found
+}
+
+// slowest is the p-th part of the times that good calls took which were sent from from until until, such as 0.99.
+func (h *history) slowest(p float64, from, until time.Time) time.Duration {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	var took []time.Duration
+	for _, o := range h.operations {
+		if o.kind == call && o.good() && !o.sent.Before(from) && o.sent.Before(until) {
+			took = append(took, o.ended.Sub(o.sent))
+		}
+	}
+	if len(took) == 0 {
+		return 0
+	}
+	slices.Sort(took)
+	return took[int(p*float64(len(took)-1))]
+}
+
+// failures says how many operations failed with what.
+func (h *history) failures() string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	byError := map[string]int{}
+	for _, o := range h.operations {
+		if o.failed() {
+			byError[string(o.kind)+" "+nameOf(o.err)]++
+		}
+	}
+	var text strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(byError)) {
+		fmt.Fprintf(&text, "%d %s; ", byError[name], name)
+	}
+	return text.String()
+}
+
+// nameOf is the last of the sentinels that err matches: the most telling one, as a timeout also says why.
+func nameOf(err error) string {
+	name := "untyped: " + err.Error()
+	for _, sentinel := range typed {
+		if errors.Is(err, sentinel) {
+			name = sentinel.Error()
+		}
+	}
+	return name
+}
