@@ -31,14 +31,14 @@ func (r *run) common(closing time.Duration) {
 	all := h.count(func(*operation) bool { return true })
 	confirmed := h.count(func(o *operation) bool { return o.kind == cast && o.good() && o.sent.After(r.keepsSince()) })
 	r.none("confirmed casts lost", h.lost(r.keepsSince()), confirmed)
-	r.none("run twice", h.ranTwice(), all)
+	r.none("run twice by one server", h.ranTwice(), all)
+	r.none("run by two servers, begun at no fault", h.ranOnTwoServers(false), all)
 	r.none("answered without being run", h.unfounded(), all)
 	r.none("ended later than 0.5 s after their deadline", h.late(), all)
 	r.none("failed without a typed error", h.untyped(), h.count((*operation).failed))
 	r.atMost("Close of each transport", closing, closeTime)
-	two := h.count(func(o *operation) bool { return o.kind != fanout && len(o.runs) > 1 })
-	if two > 0 {
-		r.tell("run by two servers", strconv.Itoa(two))
+	if two := h.ranOnTwoServers(true); two > 0 {
+		r.tell("run by two servers, begun at the fault", strconv.Itoa(two))
 	}
 	if failed := h.failures(); failed != "" {
 		r.tell("failures", failed)

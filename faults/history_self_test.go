@@ -15,7 +15,7 @@ func TestHistoryFindsEachBrokenPromise(t *testing.T) {
 	t.Parallel()
 	start := time.Now()
 	at := start.Add
-	type counts struct{ Twice, Lost, Unfounded, Late, Untyped int }
+	type counts struct{ Twice, TwoServers, Excused, Lost, Unfounded, Late, Untyped int }
 	begin := func(h *history, k kind) string { return h.begin(k, 0, at(0), at(time.Second)) }
 	for _, tt := range []struct {
 		name string
@@ -43,7 +43,21 @@ func TestHistoryFindsEachBrokenPromise(t *testing.T) {
 			h.ran(id, "s1")
 			h.ran(id, "s2")
 			h.end(id, at(0), nil)
-		}, counts{Twice: 1}},
+		}, counts{TwoServers: 1}},
+		{"a cast that runs on two servers, first around a fault", func(h *history) {
+			h.fault(time.Now(), time.Now())
+			id := begin(h, cast)
+			h.ran(id, "s1")
+			h.ran(id, "s2")
+			h.end(id, at(0), nil)
+		}, counts{Excused: 1}},
+		{"a call that runs on two servers, not around a fault", func(h *history) {
+			h.fault(time.Now().Add(-time.Minute), time.Now().Add(-2*aroundFault))
+			id := begin(h, call)
+			h.ran(id, "s1")
+			h.ran(id, "s2")
+			h.end(id, at(0), nil)
+		}, counts{TwoServers: 1}},
 		{"a fanout that runs twice on one server", func(h *history) {
 			id := begin(h, fanout)
 			h.ran(id, "s1")
@@ -65,7 +79,7 @@ func TestHistoryFindsEachBrokenPromise(t *testing.T) {
 			t.Parallel()
 			h := newHistory()
 			tt.play(h)
-			got := counts{h.ranTwice(), h.lost(at(-1)), h.unfounded(), h.late(), h.untyped()}
+			got := counts{h.ranTwice(), h.ranOnTwoServers(false), h.ranOnTwoServers(true), h.lost(at(-1)), h.unfounded(), h.late(), h.untyped()}
 			if got != tt.want {
 				t.Errorf("found %+v, want %+v", got, tt.want)
 			}

@@ -42,6 +42,7 @@ type operation struct {
 	ended  time.Time // answered or confirmed, or failed; zero while it is under way
 	err    error
 	runs   map[string]int // how often each server ran it
+	begun  time.Time      // when it was run first
 }
 
 func (o *operation) good() bool   { return !o.ended.IsZero() && o.err == nil }
@@ -52,6 +53,27 @@ type history struct {
 	mu         sync.Mutex // protects what follows
 	operations map[string]*operation
 	unknown    int // runs of ids that nobody sent
+	doubts     []doubt
+}
+
+// doubt is a time around a fault: an acknowledgement that was on its way then may not have arrived, which nobody but the broker
+// can know. A server that has begun the request runs it to its end, and the broker hands it to another server.
+type doubt struct{ from, until time.Time }
+
+// aroundFault is how long before a fault, and after its end, an acknowledgement may be on its way: that of a broker which is killed
+// reaches its disk later.
+const aroundFault = time.Second
+
+// fault notes a fault and its end.
+func (h *history) fault(injected, healed time.Time) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.doubts = append(h.doubts, doubt{injected.Add(-aroundFault), healed.Add(aroundFault)})
+}
+
+// doubtful tells whether an operation was begun around a fault. It is called with the lock held.
+func (h *history) doubtful(o *operation) bool {
+	return slices.ContainsFunc(h.doubts, func(d doubt) bool { return o.begun.After(d.from) && o.begun.Before(d.until) })
 }
 
 func newHistory() *history { return &history{operations: map[string]*operation{}} }
@@ -84,11 +106,15 @@ func (h *history) end(id string, at time.Time, err error) {
 func (h *history) ran(id, server string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if o := h.operations[id]; o != nil {
-		o.runs[server]++
-	} else {
+	o := h.operations[id]
+	if o == nil {
 		h.unknown++
+		return
 	}
+	if len(o.runs) == 0 {
+		o.begun = time.Now()
+	}
+	o.runs[server]++
 }
 
 // count is how many operations satisfy which.
@@ -104,22 +130,26 @@ func (h *history) count(which func(*operation) bool) int {
 	return n
 }
 
-// ranTwice counts operations that ran more than once: a fanout on one server, everything else anywhere. Runs of what
-// nobody sent count too.
+// ranTwice counts operations that one server ran more than once. Runs of what nobody sent count too.
 func (h *history) ranTwice() int {
 	twice := h.count(func(o *operation) bool {
-		total, most := 0, 0
 		for _, n := range o.runs {
-			total, most = total+n, max(most, n)
+			if n > 1 {
+				return true
+			}
 		}
-		if o.kind == fanout {
-			return most > 1
-		}
-		return total > 1
+		return false
 	})
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return twice + h.unknown
+}
+
+// ranOnTwoServers counts calls and casts that several servers ran: those begun around a fault, or all others.
+func (h *history) ranOnTwoServers(aroundFault bool) int {
+	return h.count(func(o *operation) bool {
+		return o.kind != fanout && len(o.runs) > 1 && h.doubtful(o) == aroundFault
+	})
 }
 
 // lost counts casts sent after since which the broker had confirmed and nobody has run.

@@ -8,10 +8,6 @@ import "strings"
 // empty, the whole row). The short form leaves such rows out, and shows such promises as known where they are
 // broken; every other run fails by them.
 var known = []struct{ fault, promised, why string }{
-	{
-		"", "run twice",
-		"an acknowledgement on its way when a connection ends is lost, and the broker hands the request, which runs, to another server",
-	},
 	{"tcp-reset", "", "after a second without a broker the back-off may be as long as two: first good call after 1.2 to 1.8 s"},
 	{
 		"reply-queue-deleted", "calls in flight that failed",

@@ -71,7 +71,7 @@ func (r *run) invariants() {
 	r.t.Helper()
 	h := r.history
 	all := h.count(func(*operation) bool { return true })
-	r.none("run twice", h.ranTwice(), all)
+	r.none("run twice", h.ranTwice()+h.ranOnTwoServers(false), all)
 	r.none("ended later than 0.5 s after their deadline", h.late(), all)
 	r.none("failed without a typed error", h.untyped(), h.count((*operation).failed))
 	if failed := h.failures(); failed != "" {

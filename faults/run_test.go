@@ -117,6 +117,7 @@ func play(t *testing.T, s *suite, f fault, short bool) {
 	if r.healed.IsZero() {
 		r.healed = time.Now()
 	}
+	r.history.fault(r.injected, r.healed)
 	r.until(patience, r.everybodyIsGood)
 	r.wait(time.Second)
 	r.tell("connections made again", strconv.FormatUint(r.load.sessions()-sessions, 10))

@@ -94,8 +94,10 @@ func soak(r *run, draw *rand.Rand, end time.Time) {
 	for ; time.Now().Before(end); played++ {
 		next := soakFaults[draw.IntN(len(soakFaults))]
 		hold, calm := time.Duration(draw.Int64N(int64(longestHold))), time.Duration(draw.Int64N(int64(longestPause)))
+		begun := time.Now()
 		next.play(r, hold)
 		r.healed = time.Now()
+		r.history.fault(begun, r.healed)
 		r.until(patience, r.everybodyIsGood)
 		took, ok := r.slowestClient()
 		if !ok {

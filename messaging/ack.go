@@ -23,7 +23,13 @@ const (
 	// with a failure what its context leaves no time for. A process that is killed loses all of it.
 	AckOnReceive AckMode = "receive"
 	// AckOnStart acknowledges a request once it has a place, right before its method runs: it is run at most once,
-	// and a server that dies loses what runs. The default.
+	// and a server that dies, however suddenly, loses what runs. The default.
+	//
+	// One doubt remains that AMQP leaves to every consumer, Python's too: an acknowledgement that is on its way when its
+	// connection is cut, or closed by the broker, may not arrive, and nobody but the broker knows. The broker then hands a
+	// request out again whose method runs. The same server drops it; another one runs it, and is told so by
+	// RPC.Redelivered: an interceptor can refuse such requests where a method must by no means run twice, at the price of
+	// refusing also what was handed out before and not begun.
 	AckOnStart AckMode = "start"
 	// AckOnFinish acknowledges a request when its method has ended and the reply is on its way: it is run at least
 	// once. What a server had not finished that dies, loses its connection, or has no time left to stop, the broker

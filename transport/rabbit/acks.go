@@ -4,16 +4,11 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"time"
 )
 
-const (
-	// ackQueue is how many acknowledgements may wait for the goroutine that owns the channel.
-	ackQueue = 256
-	// ackCount and ackDelay are how many acknowledgements are put together at most, and for how long.
-	ackCount = 64
-	ackDelay = time.Millisecond
-)
+// ackQueue is how many acknowledgements may wait for the goroutine that owns the channel, and how many of them go out together
+// at most.
+const ackQueue = 256
 
 // verdict is what becomes of a delivery.
 type verdict uint8
@@ -29,6 +24,7 @@ type ackRequest struct {
 	tag     uint64
 	verdict verdict
 	end     bool
+	sent    chan struct{} // where it is not nil, closed when the acknowledgement is on its way
 }
 
 // acknowledger is what an ackBatch needs of a channel.
@@ -44,8 +40,7 @@ type acknowledger interface {
 type ackBatch struct {
 	prefix uint64   // every tag up to here is settled
 	ahead  []span   // settled tags above prefix, in order; between two of them is a message that takes its time
-	fresh  []uint64 // accepted since the last flush
-	old    []uint64 // accepted before, ahead of the prefix then: the broker has yet to hear of them
+	due    []uint64 // accepted since the last flush
 }
 
 // span is a run of tags, both ends included.
@@ -54,7 +49,7 @@ type span struct{ first, last uint64 }
 // settled notes that a delivery is done with here. accepted tells that the broker has yet to hear of it.
 func (b *ackBatch) settled(tag uint64, accepted bool) {
 	if accepted {
-		b.fresh = append(b.fresh, tag)
+		b.due = append(b.due, tag)
 	}
 	if tag == b.prefix+1 {
 		b.prefix = tag
@@ -85,38 +80,27 @@ func (b *ackBatch) insert(tag uint64) {
 	}
 }
 
-// full tells that so many are put together that they should go out now.
-func (b *ackBatch) full() bool { return len(b.fresh) >= ackCount }
-
-func (b *ackBatch) pending() bool { return len(b.fresh) > 0 || len(b.old) > 0 }
-
-// flush acknowledges all up to the prefix at once, and one by one what is ahead of it for the second time; or,
-// at the end, all of it.
-func (b *ackBatch) flush(ch acknowledger, all bool) error {
+// flush acknowledges all up to the prefix at once, and one by one what is ahead of it.
+func (b *ackBatch) flush(ch acknowledger) error {
 	newest := uint64(0) // up to the prefix
-	behind := func(tag uint64) bool {
+	for _, tag := range b.due {
 		if tag <= b.prefix {
 			newest = max(newest, tag)
 		}
-		return tag <= b.prefix
 	}
-	b.old = slices.DeleteFunc(b.old, behind)
-	b.fresh = slices.DeleteFunc(b.fresh, behind)
-	due := b.old
-	b.old, b.fresh = b.fresh, due[:0]
 	if newest > 0 {
 		if err := ch.Ack(newest, true); err != nil {
 			return fmt.Errorf("acknowledge: %w", brokerError(err))
 		}
 	}
-	if all {
-		due = append(due, b.old...)
-		b.old = nil
-	}
-	for _, tag := range due {
+	for _, tag := range b.due {
+		if tag <= b.prefix {
+			continue
+		}
 		if err := ch.Ack(tag, false); err != nil {
 			return fmt.Errorf("acknowledge: %w", brokerError(err))
 		}
 	}
+	b.due = b.due[:0]
 	return nil
 }

@@ -1,7 +1,6 @@
 package rabbit
 
 import (
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -96,32 +95,23 @@ func randomAcks(random *rand.Rand) error {
 				return err
 			}
 		}
-		if b.full() || random.IntN(8) == 0 {
-			if err := b.flush(broker, false); err != nil {
+		if len(b.due) != broker.unheard() {
+			return fmt.Errorf("%d are due with %d unheard", len(b.due), broker.unheard())
+		}
+		if random.IntN(8) == 0 {
+			if err := b.flush(broker); err != nil {
 				return err
 			}
-			if len(b.old) > prefetch {
-				return fmt.Errorf("%d are remembered for the next flush, more than the prefetch of %d", len(b.old), prefetch)
-			}
-		}
-		if b.pending() != (broker.unheard() > 0) {
-			return fmt.Errorf("pending() = %v with %d unheard", b.pending(), broker.unheard())
-		}
-		if random.IntN(16) == 0 { // whatever its place, an accepted delivery waits for the second flush at most
-			if err := errors.Join(b.flush(broker, false), b.flush(broker, false)); err != nil {
-				return err
-			}
-			if n := broker.unheard(); n > 0 {
-				return fmt.Errorf("%d deliveries are unheard of after two flushes", n)
+			if n := broker.unheard(); n > 0 { // whatever its place, an accepted delivery goes out with the next flush
+				return fmt.Errorf("%d deliveries are unheard of after a flush", n)
 			}
 		}
 	}
-	if err := b.flush(broker, true); err != nil {
+	if err := b.flush(broker); err != nil {
 		return err
 	}
-	if len(broker.outstanding) != len(held) || broker.unheard() > 0 || b.pending() {
-		return fmt.Errorf("%d outstanding, %d held, %d unheard, pending() = %v at the end",
-			len(broker.outstanding), len(held), broker.unheard(), b.pending())
+	if len(broker.outstanding) != len(held) || broker.unheard() > 0 {
+		return fmt.Errorf("%d outstanding, %d held, %d unheard at the end", len(broker.outstanding), len(held), broker.unheard())
 	}
 	if len(held) == 0 && len(b.ahead) > 0 {
 		return fmt.Errorf("%d deliveries are remembered at the end", len(b.ahead))
@@ -172,9 +162,9 @@ func wantAcks(tb testing.TB, l *ackLog, want ...string) {
 	l.acks = nil
 }
 
-func mustFlush(tb testing.TB, b *ackBatch, l *ackLog, all bool) {
+func mustFlush(tb testing.TB, b *ackBatch, l *ackLog) {
 	tb.Helper()
-	if err := b.flush(l, all); err != nil {
+	if err := b.flush(l); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -186,32 +176,24 @@ func TestAcknowledgementsInARowAreOneFrame(t *testing.T) {
 	for tag := uint64(1); tag <= 100; tag++ {
 		b.settled(tag, true)
 	}
-	if !b.full() {
-		t.Error("100 acknowledgements do not make it full")
-	}
-	mustFlush(t, &b, &l, false)
+	mustFlush(t, &b, &l)
 	wantAcks(t, &l, "100 true")
-	if b.full() || b.pending() {
-		t.Errorf("after the flush: full = %v, pending = %v", b.full(), b.pending())
-	}
-	mustFlush(t, &b, &l, true) // there is nothing to do
+	mustFlush(t, &b, &l) // there is nothing to do
 	wantAcks(t, &l)
 }
 
-func TestSlowDeliveryHoldsUpTheOthersForOneFlushOnly(t *testing.T) {
+func TestSlowDeliveryDoesNotHoldUpTheOthers(t *testing.T) {
 	t.Parallel()
 	var b ackBatch
 	var l ackLog
 	for tag := uint64(2); tag <= 4; tag++ { // 1 takes its time
 		b.settled(tag, true)
 	}
-	mustFlush(t, &b, &l, false)
-	wantAcks(t, &l)
-	b.settled(5, true)
-	mustFlush(t, &b, &l, false)
+	mustFlush(t, &b, &l)
 	wantAcks(t, &l, "2 false", "3 false", "4 false")
+	b.settled(5, true)
 	b.settled(1, true)
-	mustFlush(t, &b, &l, false)
+	mustFlush(t, &b, &l)
 	wantAcks(t, &l, "5 true") // 2 to 4 are acknowledged already, which is no harm
 }
 
@@ -221,34 +203,18 @@ func TestAcknowledgementEndsAtATagThatIsOutstanding(t *testing.T) {
 	var l ackLog
 	b.settled(2, true)
 	b.settled(3, true)
-	mustFlush(t, &b, &l, false)
-	mustFlush(t, &b, &l, false)
+	mustFlush(t, &b, &l)
 	wantAcks(t, &l, "2 false", "3 false")
 	b.settled(1, true) // the prefix is 3 now, but 3 is acknowledged
-	mustFlush(t, &b, &l, false)
+	mustFlush(t, &b, &l)
 	wantAcks(t, &l, "1 true")
 	b.settled(4, true)
 	b.settled(5, false) // handed back
-	mustFlush(t, &b, &l, false)
+	mustFlush(t, &b, &l)
 	wantAcks(t, &l, "4 true")
 	b.settled(6, false)
-	mustFlush(t, &b, &l, false)
+	mustFlush(t, &b, &l)
 	wantAcks(t, &l)
-}
-
-func TestFinalFlushLeavesNothing(t *testing.T) {
-	t.Parallel()
-	var b ackBatch
-	var l ackLog
-	b.settled(1, true)
-	b.settled(3, true)
-	b.settled(4, false)
-	b.settled(6, true)
-	mustFlush(t, &b, &l, true)
-	wantAcks(t, &l, "1 true", "3 false", "6 false")
-	if b.pending() {
-		t.Error("something is pending after the final flush")
-	}
 }
 
 func TestFailedAcknowledgementIsTold(t *testing.T) {
@@ -257,7 +223,7 @@ func TestFailedAcknowledgementIsTold(t *testing.T) {
 	for name, tag := range map[string]uint64{"all up to a tag": 1, "a single one": 2} {
 		var b ackBatch
 		b.settled(tag, true)
-		err := b.flush(closed, true)
+		err := b.flush(closed)
 		wantError(t, name, err, errConnClosed)
 	}
 }
@@ -275,13 +241,13 @@ func TestRememberedTagsDoNotGrow(t *testing.T) {
 		if len(b.ahead) != 0 {
 			t.Fatalf("%d tags are remembered: %v", len(b.ahead), b.ahead)
 		}
-		if b.full() {
-			if err := b.flush(broker, false); err != nil {
+		if len(b.due) == ackQueue {
+			if err := b.flush(broker); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if most := 5000/ackCount + 1; broker.frames > most {
+	if most := 5000/ackQueue + 1; broker.frames > most {
 		t.Errorf("%d acknowledgements were sent, want at most %d", broker.frames, most)
 	}
 }
@@ -296,21 +262,21 @@ func TestOneSlowDeliveryCostsNoMemory(t *testing.T) {
 	for tag := uint64(2); tag <= total; tag++ {
 		broker.outstanding[tag], broker.decided[tag] = true, true
 		b.settled(tag, true)
-		if b.full() {
-			if err := b.flush(broker, false); err != nil {
+		if len(b.due) == ackQueue {
+			if err := b.flush(broker); err != nil {
 				t.Fatal(err)
 			}
 		}
-		if len(b.ahead) != 1 || len(b.old)+len(b.fresh) > 2*ackCount {
-			t.Fatalf("after %d: %d spans and %d tags are remembered", tag, len(b.ahead), len(b.old)+len(b.fresh))
+		if len(b.ahead) != 1 || len(b.due) > ackQueue {
+			t.Fatalf("after %d: %d spans and %d tags are remembered", tag, len(b.ahead), len(b.due))
 		}
 	}
 	broker.decided[1] = true
 	b.settled(1, true)
-	if err := b.flush(broker, true); err != nil {
+	if err := b.flush(broker); err != nil {
 		t.Fatal(err)
 	}
-	if b.prefix != total || len(b.ahead) != 0 || b.pending() || len(broker.outstanding) != 0 {
-		t.Errorf("prefix %d, %d spans, pending = %v, %d outstanding at the end", b.prefix, len(b.ahead), b.pending(), len(broker.outstanding))
+	if b.prefix != total || len(b.ahead) != 0 || len(broker.outstanding) != 0 {
+		t.Errorf("prefix %d, %d spans, %d outstanding at the end", b.prefix, len(b.ahead), len(broker.outstanding))
 	}
 }

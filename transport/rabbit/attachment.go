@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"strconv"
-	"time"
 
 	"github.com/rabbitmq/amqp091-go"
 
@@ -21,9 +20,8 @@ type attachment struct {
 	closed     <-chan *amqp091.Error
 	acks       chan ackRequest
 	batch      ackBatch
-	flush      *time.Timer // sends what batch has put together
-	armed      bool        // flush runs
-	tags       []string    // of the consumers
+	unsent     []chan struct{} // closed when batch is on its way
+	tags       []string        // of the consumers
 	check      consumerCheck
 
 	idle  chan struct{} // closed when the consumers are cancelled and nothing more will be received
@@ -92,8 +90,6 @@ func (a *attachment) consume(i int) error {
 func (a *attachment) run(ctx context.Context) error {
 	defer close(a.ended)
 	defer a.session.closeChannel(a.channel)
-	a.flush = time.NewTimer(time.Hour)
-	defer a.flush.Stop()
 	ticks := a.beginChecks()
 	defer a.endChecks()
 	stopping := a.sub.stopping
@@ -107,13 +103,10 @@ func (a *attachment) run(ctx context.Context) error {
 		case d, ok := <-a.deliveries[2]:
 			err = a.receive(2, d, ok)
 		case request := <-a.acks:
-			if request.end {
-				return a.batch.flush(a.channel, true)
+			var end bool
+			if end, err = a.settleAll(request); end {
+				return err
 			}
-			err = a.settle(request.tag, request.verdict)
-		case <-a.flush.C:
-			a.armed = false
-			err = a.acknowledge()
 		case <-ticks:
 			a.look()
 		case seen := <-a.check.seen:
@@ -151,48 +144,63 @@ func (a *attachment) receive(i int, d amqp091.Delivery, ok bool) error {
 	}
 	a.check.received(i, d.DeliveryTag)
 	if v, settled := a.sub.receive(&delivery{Delivery: d, attachment: a, queue: a.sub.queues[i].name}); settled {
-		return a.settle(d.DeliveryTag, v)
+		if err := a.settle(ackRequest{tag: d.DeliveryTag, verdict: v}); err != nil {
+			return err
+		}
+		return a.acknowledge()
 	}
 	return nil
 }
 
-// settle does with a delivery what was decided. Acknowledgements are put together.
-func (a *attachment) settle(tag uint64, v verdict) error {
+// settleAll does with deliveries what was decided: with one, and with those about which it was decided meanwhile, so that
+// acknowledgements go out together where there are many, and none waits for another. It reports whether that is the end.
+func (a *attachment) settleAll(request ackRequest) (end bool, err error) {
+	for n := 1; !request.end; n++ {
+		if err := a.settle(request); err != nil {
+			return false, err
+		}
+		if n == ackQueue {
+			return false, a.acknowledge()
+		}
+		select {
+		case request = <-a.acks:
+		default:
+			return false, a.acknowledge()
+		}
+	}
+	return true, a.acknowledge()
+}
+
+// settle does with a delivery what was decided, but for acknowledging it.
+func (a *attachment) settle(request ackRequest) error {
 	var err error
-	switch v {
+	switch request.verdict {
 	case requeue:
-		err = a.channel.Nack(tag, false, true)
+		err = a.channel.Nack(request.tag, false, true)
 	case reject:
-		err = a.channel.Reject(tag, false)
+		err = a.channel.Reject(request.tag, false)
 	case accept:
 	}
 	if err != nil {
 		return fmt.Errorf("settle a message: %w", brokerError(err))
 	}
-	a.batch.settled(tag, v == accept)
-	a.sub.position.settled(tag)
-	if a.batch.full() {
-		return a.acknowledge()
+	a.batch.settled(request.tag, request.verdict == accept)
+	a.sub.position.settled(request.tag)
+	if request.sent != nil {
+		a.unsent = append(a.unsent, request.sent)
 	}
-	a.arm()
 	return nil
 }
 
-// acknowledge sends what is put together.
+// acknowledge sends what is put together. Who waits for that is told when it is on its way to the broker: from then on it
+// arrives even if this process is killed.
 func (a *attachment) acknowledge() error {
-	if err := a.batch.flush(a.channel, false); err != nil {
+	if err := a.batch.flush(a.channel); err != nil {
 		return err
 	}
-	a.arm()
+	a.session.conn.afterWrites(a.unsent)
+	a.unsent = nil
 	return nil
-}
-
-// arm sees to it that what is put together goes out soon.
-func (a *attachment) arm() {
-	if !a.armed && a.batch.pending() {
-		a.flush.Reset(ackDelay)
-		a.armed = true
-	}
 }
 
 // cancelled handles the end of a consumer that nobody here asked for: its queue was deleted, or its node is

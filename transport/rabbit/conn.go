@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -39,14 +40,16 @@ type conn struct {
 	reader *bufio.Reader
 	guard  atomic.Int64 // nanoseconds of silence allowed; 0 is no limit
 
-	mu     sync.Mutex // protects what follows
-	unsent []byte
-	spare  []byte // the buffer that was sent last, to be filled again
-	err    error
-	room   sync.Cond // signalled when unsent shrinks or err is set
-	busy   bool      // somebody writes to the socket
-	last   time.Time // when that last ended
-	until  time.Time // when Close gives up sending; zero before Close
+	mu             sync.Mutex // protects what follows
+	unsent         []byte
+	spare          []byte // the buffer that was sent last, to be filled again
+	err            error
+	room           sync.Cond // signalled when unsent shrinks or err is set
+	busy           bool      // somebody writes to the socket
+	last           time.Time // when that last ended
+	taken, written uint64    // bytes taken over from writers, and of these, written
+	waiting        []afterWrite
+	until          time.Time // when Close gives up sending; zero before Close
 
 	wake   chan struct{} // there is something to send, or the end
 	sender sync.WaitGroup
@@ -92,6 +95,35 @@ func (g guardedReader) Read(p []byte) (int, error) {
 
 func (c *conn) Read(p []byte) (int, error) { return c.reader.Read(p) }
 
+// afterWrite is what is closed when so many bytes are written.
+type afterWrite struct {
+	bytes uint64
+	done  []chan struct{}
+}
+
+// afterWrites closes done when what was taken over up to now is with the kernel, which sends it even when this process
+// ends. When that fails, it does not.
+func (c *conn) afterWrites(done []chan struct{}) {
+	if len(done) == 0 {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.waiting = append(c.waiting, afterWrite{c.taken, done})
+	c.tellWritten()
+}
+
+// tellWritten is called with the lock held.
+func (c *conn) tellWritten() {
+	n := 0
+	for ; n < len(c.waiting) && c.waiting[n].bytes <= c.written; n++ {
+		for _, done := range c.waiting[n].done {
+			close(done)
+		}
+	}
+	c.waiting = slices.Delete(c.waiting, 0, n)
+}
+
 // Write takes p over for sending. It waits only while too much is unsent.
 func (c *conn) Write(p []byte) (int, error) {
 	c.mu.Lock()
@@ -102,6 +134,7 @@ func (c *conn) Write(p []byte) (int, error) {
 		c.mu.Unlock()
 		return 0, c.err
 	}
+	c.taken += uint64(len(p))
 	if !c.busy && len(c.unsent) == 0 && time.Since(c.last) > quiet {
 		c.busy = true
 		c.mu.Unlock()
@@ -190,6 +223,10 @@ func (c *conn) write(batch []byte) error {
 	}
 	c.mu.Lock()
 	c.busy, c.last = false, time.Now()
+	if err == nil {
+		c.written += uint64(len(batch))
+		c.tellWritten()
+	}
 	c.mu.Unlock()
 	if err != nil {
 		return fmt.Errorf("write to the broker: %w", err)

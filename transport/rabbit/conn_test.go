@@ -145,6 +145,58 @@ func TestWriteAfterAPauseWaitsForTheSocketAndOneSoonAfterDoesNot(t *testing.T) {
 	})
 }
 
+// TestWhoWaitsForWritesIsToldWhenTheyAreMade waits for what was taken over, at several times.
+func TestWhoWaitsForWritesIsToldWhenTheyAreMade(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		socket := newGatedSocket()
+		c := newConn(socket, 0)
+		after := func() chan struct{} {
+			done := make(chan struct{})
+			c.afterWrites([]chan struct{}{done})
+			return done
+		}
+		want := func(written bool, done chan struct{}) {
+			t.Helper()
+			synctest.Wait()
+			select {
+			case <-done:
+				if !written {
+					t.Error("told of a write that is not made")
+				}
+			default:
+				if written {
+					t.Error("not told of a write that is made")
+				}
+			}
+		}
+		want(true, after()) // nothing was to be written
+		direct := write(c, "one")
+		pending(t, direct)
+		first := after()
+		if err := <-write(c, "two"); err != nil {
+			t.Fatal(err)
+		}
+		second := after()
+		want(false, first)
+		socket.gate <- nil
+		want(true, first)
+		want(false, second)
+		socket.gate <- nil
+		want(true, second)
+		if err := <-write(c, "three"); err != nil {
+			t.Fatal(err)
+		}
+		third := after()
+		socket.gate <- io.ErrClosedPipe
+		want(false, third)
+		if err := <-direct; err != nil {
+			t.Error(err)
+		}
+		_ = c.Close() // tells of the error
+	})
+}
+
 func TestWriterWaitsWhileTooMuchIsUnsent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -76,13 +76,13 @@ func ignoreStale(err error) error {
 	return err
 }
 
-// Ack takes the request off its queue. Acknowledgements go out together, at most a millisecond later. A request
-// whose unique id was acknowledged before is taken off too, but must not be run: it came again because the first
-// acknowledgement was lost, or because its sender repeated it.
+// Ack takes the request off its queue. It returns when the acknowledgement is on its way to the broker, so that it arrives even
+// if this process is killed in the next moment. A request whose unique id was acknowledged before is taken off too, but must not
+// be run: it came again because the first acknowledgement was lost, or because its sender repeated it.
 func (in *incoming) Ack(ctx context.Context) error {
 	stats := &in.listener.driver.stats
 	first := in.listener.duplicates.Add(in.request.UniqueID)
-	if err := in.delivery.attachment.ask(ctx, ackRequest{tag: in.delivery.DeliveryTag, verdict: accept}); err != nil {
+	if err := in.acknowledge(ctx); err != nil {
 		if first {
 			in.listener.duplicates.Remove(in.request.UniqueID)
 		}
@@ -96,6 +96,26 @@ func (in *incoming) Ack(ctx context.Context) error {
 		return transport.ErrDuplicate
 	}
 	return nil
+}
+
+// acknowledge has the delivery acknowledged, and waits until that is sent.
+func (in *incoming) acknowledge(ctx context.Context) error {
+	a := in.delivery.attachment
+	sent := make(chan struct{})
+	if err := a.ask(ctx, ackRequest{tag: in.delivery.DeliveryTag, verdict: accept, sent: sent}); err != nil {
+		return err
+	}
+	select {
+	case <-sent:
+		return nil
+	case <-a.ended:
+	}
+	select {
+	case <-sent: // just before
+		return nil
+	default:
+		return transport.ErrStale
+	}
 }
 
 // Requeue hands the request back. One whose channel is gone is back already.

@@ -21,12 +21,16 @@ func fakeChannel() *attachment {
 	return &attachment{acks: make(chan ackRequest, ackQueue), idle: make(chan struct{}), ended: make(chan struct{})}
 }
 
-// asked are the requests that wait for the owner of the channel.
+// asked are the requests that wait for the owner of the channel. They are sent by that.
 func (a *attachment) asked() []ackRequest {
 	var all []ackRequest
 	for {
 		select {
 		case request := <-a.acks:
+			if request.sent != nil {
+				close(request.sent)
+				request.sent = nil
+			}
 			all = append(all, request)
 		default:
 			return all
@@ -39,6 +43,15 @@ func wantAsked(tb testing.TB, a *attachment, want ...ackRequest) {
 	if diff := cmp.Diff(want, a.asked(), cmp.AllowUnexported(ackRequest{}), cmpopts.EquateEmpty()); diff != "" {
 		tb.Errorf("the channel was asked otherwise (-want +got):\n%s", diff)
 	}
+}
+
+// acked acknowledges a request, and returns what its channel was asked for that.
+func acked(ctx context.Context, in *incoming) (asked []ackRequest, err error) {
+	done := make(chan error, 1)
+	go func() { done <- in.Ack(ctx) }()
+	synctest.Wait()
+	asked = in.delivery.attachment.asked()
+	return asked, <-done
 }
 
 // attachedListener is a listener of d on a channel, or on none.
@@ -207,15 +220,14 @@ func TestAckTakesTheRequestOffOnce(t *testing.T) {
 			l.receive(a.request(uint64(tag+1), "m", "", unique))
 		}
 		for i, want := range []error{nil, nil, transport.ErrDuplicate, nil, nil} {
-			if err := mustPoll(t, l).Ack(t.Context()); !errors.Is(err, want) {
+			asked, err := acked(t.Context(), mustPoll(t, l))
+			if !errors.Is(err, want) {
 				t.Errorf("Ack of request %d = %v, want %v", i+1, err, want)
 			}
+			if len(asked) != 1 || asked[0] != (ackRequest{tag: uint64(i + 1), verdict: accept}) { // the duplicate too: it must not come again
+				t.Errorf("the channel was asked %+v for request %d", asked, i+1)
+			}
 		}
-		want := make([]ackRequest, 0, 5)
-		for tag := range uint64(5) {
-			want = append(want, ackRequest{tag: tag + 1, verdict: accept})
-		}
-		wantAsked(t, a, want...) // the duplicate too: it must not come again
 		if got := d.Stats(); got.Duplicates != 1 || got.Stale != 0 {
 			t.Errorf("stats %+v, want one duplicate", got)
 		}
@@ -249,8 +261,37 @@ func TestAckThatCannotBeSentLeavesTheRequestNew(t *testing.T) {
 
 		again := fakeChannel()
 		l.receive(again.request(1, "m", "", "u"))
-		if err := mustPoll(t, l).Ack(t.Context()); err != nil {
+		if _, err := acked(t.Context(), mustPoll(t, l)); err != nil {
 			t.Errorf("Ack when it comes again = %v, want it to be no duplicate", err)
+		}
+	})
+}
+
+// TestRequestIsNotRunBeforeItsAcknowledgementIsSent ends the channel before and after the acknowledgement has gone to the kernel.
+func TestRequestIsNotRunBeforeItsAcknowledgementIsSent(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		for sent, want := range map[bool]error{false: transport.ErrStale, true: nil} {
+			a := fakeChannel()
+			l := attachedListener(d, a)
+			l.receive(a.request(1, "m", "", "u"))
+			in := mustPoll(t, l)
+			done := make(chan error, 1)
+			go func() { done <- in.Ack(t.Context()) }()
+			synctest.Wait()
+			request := <-a.acks
+			select {
+			case err := <-done:
+				t.Fatalf("Ack = %v before anything was sent", err)
+			default:
+			}
+			if sent {
+				close(request.sent)
+			}
+			close(a.ended)
+			if err := <-done; !errors.Is(err, want) {
+				t.Errorf("Ack = %v when the channel ends, sent = %v, want %v", err, sent, want)
+			}
 		}
 	})
 }
@@ -265,7 +306,7 @@ func TestDuplicateWhoseAckFailsStaysADuplicate(t *testing.T) {
 		}
 		close(gone.ended)
 		for i, want := range []error{nil, transport.ErrStale, transport.ErrDuplicate} {
-			if err := mustPoll(t, l).Ack(t.Context()); !errors.Is(err, want) {
+			if _, err := acked(t.Context(), mustPoll(t, l)); !errors.Is(err, want) {
 				t.Errorf("Ack %d = %v, want %v", i+1, err, want)
 			}
 		}
@@ -348,10 +389,10 @@ func TestStopHandsBackWhatWasNotPolled(t *testing.T) {
 		if err := l.Stop(t.Context()); err != nil {
 			t.Errorf("second Stop = %v", err)
 		}
-		if err := polled.Ack(t.Context()); err != nil {
-			t.Errorf("Ack of what was polled = %v", err)
+		asked, err := acked(t.Context(), polled)
+		if err != nil || len(asked) != 1 || asked[0] != (ackRequest{tag: 1, verdict: accept}) {
+			t.Errorf("Ack of what was polled = %v, and asks %+v", err, asked)
 		}
-		wantAsked(t, a, ackRequest{tag: 1, verdict: accept})
 	})
 }
 
