@@ -66,7 +66,7 @@ func (a *Arguments) each(f func(name, value []byte), known map[string]reflect.Ty
 	}
 	err := a.serializer.EachMember(a.object, func(name, value []byte) error {
 		if known[string(name)] == nil {
-			return fmt.Errorf("unexpected argument %q", name)
+			return fmt.Errorf("unexpected argument %.256q", name)
 		}
 		f(name, value)
 		return nil

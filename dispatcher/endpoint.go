@@ -86,11 +86,11 @@ func (e *Endpoint) Methods() []string {
 	return names
 }
 
-// Add registers a method by its name on the bus. It panics for an empty name and for a second method of one
-// name, both a programmer's mistakes at start-up.
+// Add registers a method by its name on the bus. It panics for a name that [CheckName] refuses and for a second method of
+// one name, both a programmer's mistakes at start-up.
 func (e *Endpoint) Add(name string, method Method, opts ...MethodOption) {
-	if name == "" {
-		panic("dispatcher: an endpoint method needs a name")
+	if err := CheckName(name); err != nil {
+		panic("dispatcher: " + err.Error())
 	}
 	if _, exists := e.methods[name]; exists {
 		panic(fmt.Sprintf("dispatcher: endpoint method %q registered twice", name))

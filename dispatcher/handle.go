@@ -15,7 +15,8 @@ var (
 
 // Handle registers fn as the method name of ep. Args is a struct whose fields are the keyword arguments (by
 // their json tags; an argument that is not sent leaves its field zero, one that has no field is an error to
-// the caller), a map, or struct{} for a method without arguments. It panics where ep has the method already.
+// the caller), a map, or struct{} for a method without arguments. It panics where ep has the method already, and for a
+// name that [CheckName] refuses.
 func Handle[Args, Res any](
 	ep *Endpoint, name string, fn func(ctx context.Context, args Args) (Res, error), opts ...MethodOption,
 ) {

@@ -253,7 +253,7 @@ func TestRegistrationPanicsForAProgrammersMistake(t *testing.T) {
 		"a name twice, of other shapes": {`"taken" registered twice`, func() {
 			dispatcher.HandleArg(ep, "taken", "a", func(context.Context, int) (any, error) { return nil, nil }) //nolint:nilnil // never called
 		}},
-		"no name": {"needs a name", func() { dispatcher.Handle(ep, "", none) }},
+		"no name": {`method name "": want`, func() { dispatcher.Handle(ep, "", none) }},
 		"a number for arguments": {`"m": its arguments are a int`, func() {
 			dispatcher.Handle(ep, "m", func(context.Context, int) (any, error) { return nil, nil }) //nolint:nilnil // never called
 		}},

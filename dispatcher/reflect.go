@@ -49,8 +49,8 @@ func ReflectEndpoint(v any, opts ...Option) (*Endpoint, error) {
 		}
 		name := SnakeCase(method.Name)
 		erased, about, reason := reflected(value.Method(i), names[method.Name])
-		if reason == "" && ep.methods[name] != nil {
-			reason = fmt.Sprintf("another method is %q on the bus", name)
+		if reason == "" {
+			reason = ep.unsuitableName(name)
 		}
 		if reason != "" {
 			unsuitable = append(unsuitable, &UnsuitableMethodError{value.Type().String(), method.Name, reason})
@@ -65,6 +65,17 @@ func ReflectEndpoint(v any, opts ...Option) (*Endpoint, error) {
 		return nil, fmt.Errorf("reflect endpoint: %s has no exported methods", value.Type())
 	}
 	return ep, nil
+}
+
+// unsuitableName tells why a further method cannot have that name on the bus.
+func (e *Endpoint) unsuitableName(name string) string {
+	if err := CheckName(name); err != nil {
+		return err.Error()
+	}
+	if e.methods[name] != nil {
+		return fmt.Sprintf("another method is %q on the bus", name)
+	}
+	return ""
 }
 
 // checkNames refuses names that are no methods: a misspelt one would otherwise change nothing, in silence.

@@ -260,7 +260,7 @@ func (s *MessageHandlingServer) again(r *run, j *job, reason error) {
 func (s *MessageHandlingServer) park(r *run, j *job, n int, reason error) {
 	queue := s.target.Topic + parkingSuffix
 	err := move(r, j.in, transport.Destination{Queue: queue, Headers: map[string]any{
-		transport.ReasonHeader: loglimit.Cut(reason.Error()), transport.DeliveriesHeader: int64(n),
+		transport.ReasonHeader: loglimit.Quote(reason.Error()), transport.DeliveriesHeader: int64(n),
 		transport.TimeHeader: time.Now().UTC().Format(time.RFC3339),
 	}})
 	switch {

@@ -73,7 +73,9 @@ func (c *Client) Prepare(opts ...ClientOption) *Client {
 }
 
 // Call sends method with args and decodes the reply into reply, which may be nil. args is what encodes as an
-// object of keyword arguments: a struct or a map; nil is none.
+// object of keyword arguments: a struct or a map; nil is none. method is sent as it is: what names there may be is the
+// server's matter (a Go server has none but those that [dispatcher.CheckName] passes), and one that it does not have is
+// a failure that matches [ErrNoSuchMethod].
 //
 // It waits until the context ends; a context without deadline gets the client's timeout, 60 s by default. The
 // deadline travels: the context of a method in Go ends with it, and a Go server does not run a request whose
@@ -82,7 +84,7 @@ func (c *Client) Prepare(opts ...ClientOption) *Client {
 // Call fails with a [*TimeoutError], which matches [ErrTimeout], the sentinel of its reason ([ErrNotConnected],
 // [ErrUnconfirmed], [ErrUndeliverable], [ErrMonitorTimeout]) and [context.DeadlineExceeded] where the deadline was
 // it; with [ErrUndeliverable] at once if the client is mandatory and no queue took the request; with
-// [ErrConnectionLost], [ErrNotConnected], [ErrRejected], [ErrTooLarge] or [ErrClosed] as their names say; with a
+// [ErrConnectionLost], [ErrNotConnected], [ErrRejected], [ErrTooLarge], [ErrTooManySenders] or [ErrClosed] as their names say; with a
 // [*VersionCapError]; or with a [*RemoteError] if the method failed. A cancelled call matches the context's error and
 // its cause. Call is safe for concurrent use.
 func (c *Client) Call(ctx context.Context, method string, args, reply any) error {

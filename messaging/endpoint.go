@@ -56,7 +56,8 @@ func WithMethod(method string, opts ...MethodOption) EndpointOption {
 
 // Handle registers fn as a method of ep. Args is a struct whose fields, by their json tags, are the keyword
 // arguments, or a map; struct{} takes none. An argument that is not sent leaves its field zero; one without a
-// field is an error to the caller. It panics where ep has the method already.
+// field is an error to the caller. It panics where ep has the method already, and for a name that does not match
+// ^[A-Za-z_][A-Za-z0-9_]{0,127}$, as HandleArg and HandleCast do.
 func Handle[Args, Res any](
 	ep *Endpoint, method string, fn func(ctx context.Context, args Args) (Res, error), opts ...MethodOption,
 ) {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/goslo/goslo/dispatcher"
+	"github.com/goslo/goslo/internal/loglimit"
 	"github.com/goslo/goslo/target"
 	"github.com/goslo/goslo/transport"
 )
@@ -103,14 +104,15 @@ type RemoteError struct {
 }
 
 // Error prints the class with its module, unless that is builtins, and the first line of the message: what
-// follows it is a traceback where the error passed several peers.
+// follows it is a traceback where the error passed several peers. Both are cut to 256 bytes, and quoted where they hold
+// what cannot be printed: the fields have them whole.
 func (e *RemoteError) Error() string {
 	class := e.Class
 	if e.Module != "" && e.Module != builtins {
 		class = e.Module + "." + class
 	}
 	message, _, _ := strings.Cut(e.Message, "\n")
-	return "remote " + class + ": " + message
+	return "remote " + loglimit.Quote(class) + ": " + loglimit.Quote(message)
 }
 
 // Unwrap returns the error that the client's [ErrorRegistry] has for the class, or nil.

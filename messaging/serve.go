@@ -293,11 +293,11 @@ func (s *MessageHandlingServer) logFailure(req *transport.Request, err error) {
 		s.requestLog(req).WithError(err).Error("the endpoint method failed")
 	case errors.As(err, &noMethod) && strings.HasSuffix(noMethod.Method, "_ignore_errors"):
 		s.refused.Add(1)
-		s.requestLog(req).WithError(err).Debug("method not found")
+		s.refusalLog(req, err).Debug("method not found")
 	default:
 		s.refused.Add(1)
 		if held, ok := s.limit.Pass("refused"); ok { // how often this comes is up to the peers
-			s.requestLog(req).WithError(err).WithField("held_back", held).Error("request refused")
+			s.refusalLog(req, err).WithField("held_back", held).Error("request refused")
 		}
 	}
 }
@@ -314,10 +314,15 @@ func refused(err error) bool {
 	return errors.As(err, &access) || errors.As(err, &noMethod) || errors.As(err, &unsupported) || errors.As(err, &argument) || errors.As(err, &version)
 }
 
+// refusalLog is requestLog with an error that repeats what the peer has sent.
+func (s *MessageHandlingServer) refusalLog(req *transport.Request, err error) *logrus.Entry {
+	return s.requestLog(req).WithField(logrus.ErrorKey, loglimit.Quote(err.Error()))
+}
+
 func (s *MessageHandlingServer) requestLog(req *transport.Request) *logrus.Entry {
 	id, _ := req.MsgID.Text()
 	return s.log.WithFields(logrus.Fields{
-		"msg_id": loglimit.Cut(id), "method": loglimit.Cut(req.Method), "namespace": loglimit.Cut(req.Namespace.Text),
+		"msg_id": loglimit.Quote(id), "method": loglimit.Quote(req.Method), "namespace": loglimit.Quote(req.Namespace.Text),
 	})
 }
 

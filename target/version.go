@@ -18,9 +18,9 @@ type MalformedVersionError struct {
 
 func (e *MalformedVersionError) Error() string {
 	if e.Missing {
-		return fmt.Sprintf("version %q has no minor number", e.Version)
+		return fmt.Sprintf("version %.256q has no minor number", e.Version)
 	}
-	return fmt.Sprintf("version %q is not made of decimal numbers", e.Version)
+	return fmt.Sprintf("version %.256q is not made of decimal numbers", e.Version)
 }
 
 // Compatible reports whether an implementation of version implemented serves a request for version

@@ -1,5 +1,5 @@
 // Package loglimit keeps a peer, or a fault that lasts, from filling the log: of each kind of line, one a
-// minute passes.
+// minute passes, and what a peer has sent is short and stays on its line.
 package loglimit
 
 import (
@@ -9,9 +9,6 @@ import (
 
 // Interval is how often a line of one kind passes.
 const Interval = time.Minute
-
-// maxText bounds what a peer can make the log say.
-const maxText = 256
 
 // maxKinds bounds the memory of a Limiter; kinds beyond it share one.
 const maxKinds = 256
@@ -52,12 +49,4 @@ func (l *Limiter) Pass(name string) (held int, ok bool) {
 	held = k.held
 	k.last, k.held = now, 0
 	return held, true
-}
-
-// Cut shortens a text that a peer has sent to 256 bytes.
-func Cut(text string) string {
-	if len(text) > maxText {
-		return text[:maxText] + "..."
-	}
-	return text
 }

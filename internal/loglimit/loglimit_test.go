@@ -2,7 +2,6 @@ package loglimit_test
 
 import (
 	"strconv"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -46,14 +45,4 @@ func TestKindsWithoutEndShareOneLine(t *testing.T) {
 			t.Errorf("%d lines of kinds without end passed", passed)
 		}
 	})
-}
-
-func TestCutShortensLongText(t *testing.T) {
-	t.Parallel()
-	if got := loglimit.Cut("short"); got != "short" {
-		t.Errorf("Cut(short) = %q", got)
-	}
-	if got := loglimit.Cut(strings.Repeat("x", 1000)); len(got) != 259 {
-		t.Errorf("Cut leaves %d bytes, want 256 and three dots", len(got))
-	}
 }

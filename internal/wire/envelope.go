@@ -111,7 +111,7 @@ func checkVersion(value []byte) error {
 }
 
 func unsupportedVersion(text string) error {
-	return fmt.Errorf("%w: envelope version %q, want 2.0", ErrMalformed, text)
+	return fmt.Errorf("%w: envelope version %.256q, want 2.0", ErrMalformed, text)
 }
 
 func object(what string, text []byte) (pyjson.Object, error) {

@@ -79,7 +79,7 @@ func read[Message any](p Properties, body []byte, json, msgpack func([]byte) (*M
 	case ContentTypeMsgpack:
 		decode = msgpack
 	default:
-		return nil, fmt.Errorf("%w: content type %q, want %s or %s", ErrMalformed, p.ContentType, ContentTypeJSON, ContentTypeMsgpack)
+		return nil, fmt.Errorf("%w: content type %.256q, want %s or %s", ErrMalformed, p.ContentType, ContentTypeJSON, ContentTypeMsgpack)
 	}
 	body, err := Decompress(p.Compression, body)
 	if err != nil {

@@ -57,5 +57,5 @@ func (g *barrier) obstacle() error {
 	if g.opened == nil {
 		return nil
 	}
-	return fmt.Errorf("%w (%q)", transport.ErrBlocked, loglimit.Cut(g.reason))
+	return fmt.Errorf("%w (%s)", transport.ErrBlocked, loglimit.Quote(g.reason))
 }

@@ -35,6 +35,11 @@ func TestBarrierIsShutFromBlockedToUnblocked(t *testing.T) {
 	if len(err.Error()) > 400 {
 		t.Errorf("an error of %d bytes", len(err.Error()))
 	}
+	said <- amqp091.Blocking{Active: true, Reason: "low on\nmemory"}
+	said <- amqp091.Blocking{Active: true, Reason: "low on\nmemory"} // that before is dealt with
+	if err := g.obstacle(); !strings.HasSuffix(err.Error(), `("low on\nmemory")`) {
+		t.Errorf("obstacle = %q, want the reason in one line", err)
+	}
 	said <- amqp091.Blocking{}
 	<-opened
 	if g.shut() != nil || g.obstacle() != nil {

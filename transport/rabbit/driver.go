@@ -75,6 +75,7 @@ func Open(u *transport.URL, opts ...Option) (*Driver, error) {
 		opt(d)
 	}
 	options.TLS.tell(d.log)
+	tellUnused(u.Query, d.log)
 	d.direct, d.bulk, d.fanout = newLane(d, false), newLane(d, false), newLane(d, true)
 	d.publisher = newLink("publish", d, d.servePublisher)
 	d.consumer = newConsumers()
@@ -331,7 +332,7 @@ func (d *Driver) malformed(m *delivery, err error) {
 	d.stats.malformed.Add(1)
 	if log := d.rarely("malformed"); log != nil {
 		log.WithFields(logrus.Fields{
-			"error": loglimit.Cut(err.Error()), "exchange": loglimit.Cut(m.Exchange), "routing_key": loglimit.Cut(m.RoutingKey), "bytes": len(m.Body),
+			"error": loglimit.Quote(err.Error()), "exchange": loglimit.Quote(m.Exchange), "routing_key": loglimit.Quote(m.RoutingKey), "bytes": len(m.Body),
 		}).Warn("malformed message rejected")
 	}
 }

@@ -601,3 +601,44 @@ func TestSendersAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// TestSendersCountWhereverTheyWait has as many callers as allowed wait for a connection, and at a broker in alarm. Calls that
+// wait for replies are in TestSendersAreBounded.
+func TestSendersCountWhereverTheyWait(t *testing.T) {
+	t.Parallel()
+	for where, arrive := range map[string]func(t *testing.T, d *Driver){
+		"for a connection":       func(*testing.T, *Driver) {},
+		"for a broker in alarm":  func(t *testing.T, d *Driver) { t.Helper(); blockedDriver(t, d) },
+		"behind a lane's writer": func(t *testing.T, d *Driver) { t.Helper(); connected(t, d) },
+	} {
+		t.Run(where, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, "rabbit://h/?max_senders=20", func(t *testing.T, d *Driver) {
+				arrive(t, d)
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				var calls []<-chan result
+				casts := make(chan error, 10)
+				for range 10 {
+					calls = append(calls, call(ctx, d, transport.SendOptions{Retry: transport.RetryForever}))
+					go func() {
+						casts <- d.Cast(ctx, topic, &transport.Request{}, transport.SendOptions{Retry: transport.RetryForever})
+					}()
+				}
+				synctest.Wait()
+				wantError(t, "Call", (<-call(ctx, d, transport.SendOptions{})).err, transport.ErrTooManySenders)
+				wantError(t, "Cast", d.Cast(ctx, topic, &transport.Request{}, transport.SendOptions{}), transport.ErrTooManySenders)
+				cancel()
+				for _, done := range calls {
+					wantError(t, "Call", (<-done).err, context.Canceled)
+					if err := <-casts; err == nil {
+						t.Error("a cast that was cancelled succeeded")
+					}
+				}
+				if senders, waiting := d.senders.Load(), d.replies.calls.Waiting(); senders != 0 || waiting != 0 {
+					t.Errorf("%d senders are counted and %d calls wait, want none", senders, waiting)
+				}
+			})
+		})
+	}
+}

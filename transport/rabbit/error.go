@@ -6,17 +6,21 @@ import (
 	"fmt"
 
 	"github.com/rabbitmq/amqp091-go"
+
+	"github.com/goslo/goslo/internal/loglimit"
 )
 
 // BrokerError is an exception of the broker: what closed a channel or a connection, or refused a handshake.
 type BrokerError struct {
 	// Code is AMQP's reply code, such as 406 for PRECONDITION_FAILED.
 	Code int
-	// Text is what the broker says about it.
+	// Text is what the broker says about it, word for word.
 	Text string
 }
 
-func (e *BrokerError) Error() string { return fmt.Sprintf("broker: %d %s", e.Code, e.Text) }
+func (e *BrokerError) Error() string {
+	return fmt.Sprintf("broker: %d %s", e.Code, loglimit.Quote(e.Text))
+}
 
 // brokerError maps the library's errors, which do not leave this package.
 func brokerError(err error) error {

@@ -15,12 +15,15 @@ func TestErrorsOfTheLibraryDoNotLeaveThePackage(t *testing.T) {
 		err  error
 		want string
 	}{
-		"nothing":                  {nil, "<nil>"},
-		"another error":            {io.ErrUnexpectedEOF, "unexpected EOF"},
-		"an exception":             {&amqp091.Error{Code: 406, Reason: "PRECONDITION_FAILED", Server: true}, "broker: 406 PRECONDITION_FAILED"},
-		"one that is wrapped":      {fmt.Errorf("declare: %w", &amqp091.Error{Code: 404, Reason: "NOT_FOUND", Server: true}), "broker: 404 NOT_FOUND"},
-		"a closed channel":         {amqp091.ErrClosed, "connection closed"},
-		"a wrapped closed one":     {fmt.Errorf("publish: %w", amqp091.ErrClosed), "connection closed"},
+		"nothing":              {nil, "<nil>"},
+		"another error":        {io.ErrUnexpectedEOF, "unexpected EOF"},
+		"an exception":         {&amqp091.Error{Code: 406, Reason: "PRECONDITION_FAILED", Server: true}, "broker: 406 PRECONDITION_FAILED"},
+		"one that is wrapped":  {fmt.Errorf("declare: %w", &amqp091.Error{Code: 404, Reason: "NOT_FOUND", Server: true}), "broker: 404 NOT_FOUND"},
+		"a closed channel":     {amqp091.ErrClosed, "connection closed"},
+		"a wrapped closed one": {fmt.Errorf("publish: %w", amqp091.ErrClosed), "connection closed"},
+		"an exception with two lines": {
+			&amqp091.Error{Code: 406, Reason: "no\nforged=1", Server: true}, `broker: 406 "no\nforged=1"`,
+		},
 		"what the library noticed": {&amqp091.Error{Code: 501, Reason: "EOF"}, "EOF"},
 	} {
 		got := brokerError(c.err)

@@ -65,11 +65,14 @@ type Options struct {
 	CancelOnFailover bool
 	// Compression is how bodies are compressed that are sent: "gzip", which is a zlib stream under that name, or "lzma",
 	// an .xz file; empty, the default, is not at all. "zlib" and "xz" are read as other names of the two. bzip2 is
-	// refused, since Go's library only reads it. What is received says itself how it is compressed (kombu_compression).
+	// refused, under all its names: Go's library only reads it, and no other that writes it is maintained. What is received
+	// says itself how it is compressed, and may be bzip2 (kombu_compression; oslo.messaging takes bzip2, and fails with
+	// the documented bz2 at the first message).
 	Compression string
-	// Heartbeat is the AMQP heartbeat asked for, default 60 s (heartbeat_timeout_threshold). 0 leaves it to the
-	// broker, which asks for 60 s unless it is told otherwise; to oslo.messaging it is off, which the AMQP library
-	// does not offer.
+	// Heartbeat is the AMQP heartbeat asked for, in whole seconds, default 60 s (heartbeat_timeout_threshold). The
+	// shorter one of this and the broker's own counts; silence of one and a half ends a connection. 0 turns heartbeats
+	// off, on both sides, as with oslo.messaging. Then TCP's keep-alive finds a host that is gone, within a minute or
+	// so, and nothing finds a broker that is frozen. AMQP has 16 bits for it: what is longer is read as 65535 s.
 	Heartbeat time.Duration
 	// LoginMethod is the SASL mechanism: AMQPLAIN, the default, PLAIN, or EXTERNAL, where the client certificate says who
 	// this is (rabbit_login_method).
@@ -87,12 +90,15 @@ type Options struct {
 	// ReplyQueuePrefix is how the names of reply queues may begin, beside the reply_ of oslo.messaging and goslo;
 	// default none. Replies to other queues are dropped (reply_queue_prefix, which oslo.messaging does not have).
 	ReplyQueuePrefix string
-	// MaxSenders is how many calls and casts may be under way at once, those included that wait for a connection or
-	// for a reply; default 65536. Further ones fail with [transport.ErrTooManySenders] (max_senders, which
-	// oslo.messaging does not have).
+	// MaxSenders is how many calls and casts may be under way at once, wherever they wait: for a connection, for a broker
+	// in alarm, for a confirm or for a reply. So it bounds the pending calls as well. It is at least 1, the default
+	// 65536. Further ones fail at once with [transport.ErrTooManySenders], and nothing of them is sent (max_senders,
+	// which oslo.messaging does not have).
 	MaxSenders int
 	// How the broker is reached.
 	ConnectionOptions
+	// Unused are known and have no effect.
+	Unused UnusedOptions
 }
 
 // DefaultOptions are the options of a URL without a query.
@@ -106,6 +112,7 @@ func DefaultOptions() Options {
 		ConnectionOptions:      defaultConnectionOptions(),
 		ConsumerProbe:          30 * time.Second,
 		MaxSenders:             65536,
+		Unused:                 defaultUnusedOptions(),
 	}
 }
 
@@ -144,6 +151,21 @@ var replaced = map[string]string{
 	"kombu_reconnect_timeout":         "kombu_missing_consumer_retry_timeout",
 	"rabbit_quroum_max_memory_length": "rabbit_quorum_max_memory_length",
 	"rabbit_quroum_max_memory_bytes":  "rabbit_quorum_max_memory_bytes",
+	"rabbit_use_ssl":                  "ssl",
+	"kombu_ssl_version":               "ssl_version",
+	"kombu_ssl_keyfile":               "ssl_key_file",
+	"kombu_ssl_certfile":              "ssl_cert_file",
+	"kombu_ssl_ca_certs":              "ssl_ca_file",
+}
+
+// parserOf is nil for a name that no option has.
+func parserOf(name string) func(o *Options, value string) error {
+	for _, known := range []map[string]func(o *Options, value string) error{parsers, connectionParsers, unusedParsers} {
+		if parse := known[name]; parse != nil {
+			return parse
+		}
+	}
+	return nil
 }
 
 // parseOptions reads the query of a URL. Names that are not known are errors, as in oslo.messaging: a misspelt
@@ -151,16 +173,13 @@ var replaced = map[string]string{
 func parseOptions(query map[string]string) (Options, error) {
 	o := DefaultOptions()
 	for _, name := range optionNames(query) {
-		parse := parsers[name]
-		if parse == nil {
-			parse = connectionParsers[name]
-		}
+		parse := parserOf(name)
 		if parse == nil {
 			return o, fmt.Errorf("%w: unknown option %q", transport.ErrInvalidURL, name)
 		}
 		to := &o
 		if _, both := query[replaced[name]]; both {
-			to = new(Options)
+			to = new(Options) // read, since a bad value is an error all the same
 		}
 		if err := parse(to, query[name]); err != nil {
 			return o, fmt.Errorf("%w: option %s: %w", transport.ErrInvalidURL, name, err)
@@ -203,7 +222,7 @@ func (o *Options) validate(profile bool) error {
 	case o.QueueManager && len(o.hostname())+len(o.processname()) > maxNameParts:
 		return fmt.Errorf("hostname and processname have more than %d bytes", maxNameParts)
 	}
-	return nil
+	return o.Unused.validate()
 }
 
 // maxNameParts leaves room in a queue's name for what stands around host and process.
@@ -298,7 +317,7 @@ func parseCompression(to *string, value string) error {
 	if !ok {
 		reason := ""
 		if strings.HasPrefix(strings.ToLower(value), "bz") {
-			reason = ": bzip2 can be read here, but not written"
+			reason = ": bzip2 is read here, but not written"
 		}
 		return fmt.Errorf("want gzip or lzma, got %q%s", value, reason)
 	}

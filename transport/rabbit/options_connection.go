@@ -88,7 +88,7 @@ func defaultConnectionOptions() ConnectionOptions {
 	}
 }
 
-// connectionParsers fill one option each. Of a new and an old name, the new one counts: names are read in their order.
+// connectionParsers fill one option each.
 var connectionParsers = map[string]func(o *Options, value string) error{
 	"kombu_failover_strategy": func(o *Options, v string) error { return parseStrategy(&o.FailoverStrategy, v) },
 	"rabbit_retry_interval":   func(o *Options, v string) error { return parsePositive(&o.RetryInterval, v) },
@@ -198,4 +198,21 @@ func parseLogin(to *string, value string) error {
 		return nil
 	}
 	return fmt.Errorf("want AMQPLAIN, PLAIN or EXTERNAL, got %q", value)
+}
+
+const (
+	// longestHeartbeat is the most that AMQP's 16 bits of seconds hold.
+	longestHeartbeat = math.MaxUint16 * time.Second
+	// heartbeatOff makes the AMQP library tell the broker 0, which is off. It takes 0 itself for the broker's choice, and
+	// of two other values the smaller one: a negative one then stands on this side, where it starts no timer, and has no
+	// bit in the 16 that are sent. TestHeartbeatThatIsOffIsOffOnBothSides watches over that.
+	heartbeatOff = -(math.MaxUint16 + 1) * time.Second
+)
+
+// askedHeartbeat is what the AMQP library is given for Heartbeat.
+func (o *Options) askedHeartbeat() time.Duration {
+	if o.Heartbeat == 0 {
+		return heartbeatOff
+	}
+	return min(o.Heartbeat, longestHeartbeat)
 }

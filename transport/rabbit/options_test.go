@@ -80,7 +80,7 @@ func TestOptionsAreReadAsOsloReadsThem(t *testing.T) {
 		want := Options{
 			TransientQueuesTTL: 30 * time.Minute, Heartbeat: time.Minute, LoginMethod: "AMQPLAIN",
 			MissingConsumerTimeout: time.Minute, DirectMandatory: true, ConnectionOptions: defaultConnectionOptions(),
-			ConsumerProbe: 30 * time.Second, MaxSenders: 65536,
+			ConsumerProbe: 30 * time.Second, MaxSenders: 65536, Unused: defaultUnusedOptions(),
 		}
 		change(&want)
 		got, err := parse("rabbit://h/?" + query)

@@ -234,7 +234,7 @@ func (r *replier) again(rep *reply) bool {
 func (r *replier) drop(queue string, err error) {
 	r.driver.stats.dropped.Add(1)
 	if log := r.driver.rarely("dropped reply"); log != nil {
-		log.WithError(err).WithField("reply_queue", loglimit.Cut(queue)).Warn("reply dropped")
+		log.WithError(err).WithField("reply_queue", loglimit.Quote(queue)).Warn("reply dropped")
 	}
 }
 

@@ -65,7 +65,7 @@ func dial(ctx context.Context, host transport.Host, virtualHost, purpose string,
 	connection, err := amqp091.Open(c, amqp091.Config{
 		SASL:       []amqp091.Authentication{login},
 		Vhost:      orDefault(virtualHost, "/"),
-		Heartbeat:  o.Heartbeat,
+		Heartbeat:  o.askedHeartbeat(),
 		ChannelMax: channelMax,
 		FrameSize:  frameSize,
 		Locale:     "en_US",

@@ -2,6 +2,8 @@ package rabbit
 
 import (
 	"errors"
+	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -80,16 +82,23 @@ func TestStatsCountEachThing(t *testing.T) {
 func TestPeerCannotMakeTheLogLong(t *testing.T) {
 	t.Parallel()
 	d, hook := open(t, "rabbit://h/")
-	long := strings.Repeat("x", 10*256)
 	for range 3 {
-		d.malformed(&delivery{Delivery: amqp091.Delivery{Exchange: long, RoutingKey: long, Body: []byte(long)}}, errors.New(long))
+		d.malformed(&delivery{Delivery: amqp091.Delivery{
+			Exchange: strings.Repeat("x", 2560), RoutingKey: "a\nlevel=error", Body: []byte("x"),
+		}}, errors.New(strings.Repeat("\xff", 2560)))
 	}
-	if lines := logged(hook, "malformed message rejected"); lines != 1 {
-		t.Errorf("%d lines, want one", lines)
+	d.replier.drop("reply_\x1b[2J\n"+strings.Repeat("x", 2560), errDeadQueue)
+	for _, message := range []string{"malformed message rejected", "reply dropped"} {
+		if lines := logged(hook, message); lines != 1 {
+			t.Errorf("%q: %d lines, want one", message, lines)
+		}
 	}
 	for _, entry := range hook.AllEntries() {
-		if text, err := entry.String(); err != nil || len(text) > 4*256 {
-			t.Errorf("a line of %d bytes, %v", len(text), err)
+		for key, value := range entry.Data {
+			text := fmt.Sprint(value)
+			if len(text) > 256 || strings.ContainsFunc(text, func(r rune) bool { return !strconv.IsPrint(r) }) {
+				t.Errorf("%s: field %s is %.300q, of %d bytes", entry.Message, key, text, len(text))
+			}
 		}
 	}
 	if got := d.Stats().Malformed; got != 3 {
