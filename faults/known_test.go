@@ -8,17 +8,9 @@ import "strings"
 // empty, the whole row). The short form leaves such rows out, and shows such promises as known where they are
 // broken; every other run fails by them.
 var known = []struct{ fault, promised, why string }{
-	{"tcp-reset", "", "after a second without a broker the back-off may be as long as two: first good call after 1.2 to 1.8 s"},
 	{
 		"reply-queue-deleted", "calls in flight that failed",
 		"a reply that lay in the queue is gone with it, and without a probe its call ends by its deadline",
-	},
-	{"reply-queue-expired", "", "as tcp-reset, after three seconds"},
-	{"password-taken", "", "the error names neither user nor host; the log does"},
-	{
-		"vhost-taken", "",
-		"RabbitMQ 4.0 refuses the names of transient queues of the virtual host's earlier life by 404 for minutes; they are declared again " +
-			"by the same names for ever",
 	},
 	{"callers-gone", "p99", "on few cores, running 1,000 more requests in two seconds alone costs that; the long form takes ten"},
 }

@@ -111,6 +111,14 @@ func TestRefusedPasswordIsNotShown(t *testing.T) {
 			if !errors.Is(err, messaging.ErrNotConnected) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("Ping = %v, want %s", err, c.want)
 			}
+			who := fmt.Sprintf("user %q", user)
+			if what == "EXTERNAL" {
+				who = "by certificate"
+			}
+			host := hostOf(t, b.AMQPURL())
+			if host = host[strings.Index(host, "@")+1:]; err != nil && !strings.Contains(err.Error(), host+", "+who) {
+				t.Errorf("Ping = %v, want it to name %s, %s", err, host, who)
+			}
 			until(t, "a line in the log", func(context.Context) error {
 				if p.logged("cannot connect to the broker, retrying") == 0 {
 					return errors.New("there is none")

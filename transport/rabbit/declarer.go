@@ -109,18 +109,41 @@ func (d *declarer) queue(q queue) error {
 	if err := d.open(); err != nil {
 		return err
 	}
-	_, err := d.channel.QueueDeclare(q.name, q.durable, q.autoDelete, false, false, q.arguments)
-	if err == nil {
-		return nil
+	err := d.declare(&q)
+	if isRemains(err) && (q.own || !q.durable && !d.driver.hasAdopted("queue", q.name)) {
+		err = d.replaceRemains(&q)
 	}
-	err = d.reason(err)
 	switch {
+	case err == nil:
+		return nil
 	case permanent(err):
 		return d.adopt(&q, err)
 	case denied(err):
 		return d.refused(&q, err)
+	case vanished(err):
+		return &refusedNameError{queue: q.name, err: err}
 	}
 	return fmt.Errorf("declare queue %q: %w", q.name, err)
+}
+
+func (d *declarer) declare(q *queue) error {
+	_, err := d.channel.QueueDeclare(q.name, q.durable, q.autoDelete, false, false, q.arguments)
+	return d.reason(err)
+}
+
+// replaceRemains declares a queue of which the broker has only remains, which it neither uses nor removes by itself (see
+// [isRemains]). Nobody can have it as it is, and while it is bound to an exchange every message to that is refused. It was
+// a transient queue, so that with its process all that was in it is gone, or one of this process; of other durable ones
+// there may be messages on a disk, and their remains are left to who administers the broker.
+func (d *declarer) replaceRemains(q *queue) error {
+	d.driver.log.WithField("queue", q.name).Warn("the broker has only remains of the queue, deleting them to declare it")
+	if err := d.open(); err != nil {
+		return err
+	}
+	if _, err := d.channel.QueueDelete(q.name, true, true, false); err != nil {
+		return fmt.Errorf("delete the remains: %w", d.reason(err))
+	}
+	return d.declare(q)
 }
 
 // adopt uses a queue whose declaration was refused with err, if it exists.
@@ -214,6 +237,11 @@ func (d *declarer) close() {
 	if d.channel != nil {
 		d.session.closeChannel(d.channel)
 	}
+}
+
+func (d *Driver) hasAdopted(kind, name string) bool {
+	_, has := d.differences.Load(kind + " " + name)
+	return has
 }
 
 // adopted says once that something is used as it was found, and what differs.

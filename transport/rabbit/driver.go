@@ -44,6 +44,7 @@ type Driver struct {
 	bulk      *lane // those that are long: a broker may refuse them, which costs the channel
 	fanout    *lane // fanout requests, whose exchange may be gone at any time
 	consumer  *consumers
+	nacks     nacks
 	replier   replier
 	replies   replies
 	senders   atomic.Int64            // calls and casts under way
@@ -88,6 +89,7 @@ func Open(u *transport.URL, opts ...Option) (*Driver, error) {
 
 // servePublisher runs the lanes on a session until it ends.
 func (d *Driver) servePublisher(ctx context.Context, s *session) {
+	d.nacks.begin()
 	d.barrier.Store(&s.barrier)
 	defer d.barrier.Store(nil)
 	var lanes sync.WaitGroup

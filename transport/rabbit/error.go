@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/rabbitmq/amqp091-go"
 
@@ -54,6 +55,24 @@ func permanent(err error) bool {
 	}
 	return false
 }
+
+// isRemains tells a queue of which the broker has a record and no process, and will not have one again. RabbitMQ 4.0 keeps
+// that of a transient queue which was declared while its virtual host was being deleted, and answers to all that concerns
+// the queue, in the next virtual host of that name too, with 404 (rabbit_amqqueue.erl, with: absent, stopped).
+func isRemains(err error) bool {
+	var e *BrokerError
+	return vanished(err) && errors.As(err, &e) && strings.Contains(e.Text, "process is stopped by supervisor")
+}
+
+// refusedNameError tells that the broker neither has a queue nor makes it (404): it has one of that name, on a node that is
+// gone for instance, and cannot use it.
+type refusedNameError struct {
+	queue string
+	err   error
+}
+
+func (e *refusedNameError) Error() string { return fmt.Sprintf("declare queue %q: %v", e.queue, e.err) }
+func (e *refusedNameError) Unwrap() error { return e.err }
 
 // vanished tells that an exchange went between its declaration and its use: an auto-delete exchange does when
 // its last queue goes just then. oslo.messaging tries again once, too.

@@ -66,3 +66,20 @@ func TestPermanentErrorsAreThoseOfADeclaration(t *testing.T) {
 		}
 	}
 }
+
+func TestRemainsOfAQueueAreToldFromAQueueThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		"NOT_FOUND - queue 'q' in vhost '/' process is stopped by supervisor":                               true,
+		"NOT_FOUND - no queue 'q' in vhost '/'":                                                             false,
+		"NOT_FOUND - home node 'rabbit@b' of durable queue 'q' in vhost '/' is down or inaccessible":        false,
+		"NOT_FOUND - queue 'q' in vhost '/' has crashed and failed to restart, see process is stopped logs": false,
+	} {
+		if got := isRemains(fmt.Errorf("declare: %w", &BrokerError{Code: 404, Text: text})); got != want {
+			t.Errorf("%s: remains %t, want %t", text, got, want)
+		}
+	}
+	if isRemains(&BrokerError{Code: 405, Text: "process is stopped by supervisor"}) || isRemains(nil) {
+		t.Error("another error tells of remains")
+	}
+}

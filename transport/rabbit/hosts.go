@@ -14,8 +14,9 @@ type hosts struct {
 	all     []transport.Host
 	shuffle bool // the next one is any; else the next in the list
 
-	mu   sync.Mutex // protects what follows
-	good int        // index of the host that answered last; -1 where none did
+	mu       sync.Mutex    // protects what follows
+	good     int           // index of the host that answered last; -1 where none did
+	answered chan struct{} // closed and renewed when one does
 }
 
 // hostsOf are the hosts of a URL with the port that its scheme stands for.
@@ -35,9 +36,16 @@ func hostsOf(u *transport.URL) []transport.Host {
 // newHosts takes over a list of hosts. It is shuffled once, which spreads the drivers of many processes over the
 // hosts; oslo.messaging does so once for each connection.
 func newHosts(all []transport.Host, strategy string) *hosts {
-	h := &hosts{all: all, shuffle: strategy == shuffle, good: -1}
+	h := &hosts{all: all, shuffle: strategy == shuffle, good: -1, answered: make(chan struct{})}
 	rand.Shuffle(len(h.all), func(i, j int) { h.all[i], h.all[j] = h.all[j], h.all[i] })
 	return h
+}
+
+// answers returns what is closed when the next host answers either link.
+func (h *hosts) answers() <-chan struct{} {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.answered
 }
 
 // search is one link's way through the hosts, in rounds: each round comes by every host once. It is for one goroutine.
@@ -88,6 +96,8 @@ func (s *search) roundEnded() bool { return !slices.Contains(s.tried, false) }
 func (s *search) found() {
 	s.hosts.mu.Lock()
 	s.hosts.good = s.current
+	close(s.hosts.answered)
+	s.hosts.answered = make(chan struct{})
 	s.hosts.mu.Unlock()
 	clear(s.tried)
 }

@@ -93,7 +93,7 @@ func (l *lane) publish(ctx context.Context, s *session) error {
 	confirms := ch.NotifyPublish(make(chan amqp091.Confirmation, confirmQueue))
 	// Unbuffered: the library hands a return over before it looks at the confirm that follows it.
 	returns := ch.NotifyReturn(make(chan amqp091.Return))
-	reader.Go(func() { readOutcomes(&sent, confirms, returns) })
+	reader.Go(func() { l.readOutcomes(s, &sent, confirms, returns) })
 
 	declare := declarer{session: s, driver: l.driver, known: make(map[string]bool)}
 	err = l.write(ctx, s, ch, closed, &sent, &declare)
@@ -216,7 +216,7 @@ func (l *lane) drain() {
 }
 
 // readOutcomes settles publications by what the broker says, until the channel has ended.
-func readOutcomes(sent *inFlight, confirms <-chan amqp091.Confirmation, returns <-chan amqp091.Return) {
+func (l *lane) readOutcomes(s *session, sent *inFlight, confirms <-chan amqp091.Confirmation, returns <-chan amqp091.Return) {
 	for confirms != nil || returns != nil {
 		select {
 		case r, ok := <-returns:
@@ -230,16 +230,26 @@ func readOutcomes(sent *inFlight, confirms <-chan amqp091.Confirmation, returns 
 				confirms = nil
 				continue
 			}
-			p := sent.pop()
-			switch {
-			case p == nil: // more confirms than publications: nobody to tell
-			case !c.Ack:
-				p.settle(transport.ErrRejected)
-			case p.returned:
-				p.settle(transport.ErrUndeliverable)
-			default:
-				p.settle(nil)
+			if p := sent.pop(); p != nil { // else there are more confirms than publications: nobody to tell
+				l.settle(s, p, c.Ack)
 			}
 		}
+	}
+}
+
+// settle ends a publication by its confirm. A message that came back first says nothing of the host: no queue had to
+// take it.
+func (l *lane) settle(s *session, p *publication, taken bool) {
+	switch {
+	case !taken:
+		p.settle(transport.ErrRejected)
+		if l.driver.nacks.nacked(p.destination()) && l.driver.publisher.distrust(s, errNacks) {
+			l.driver.nacks.gaveUp()
+		}
+	case p.returned:
+		p.settle(transport.ErrUndeliverable)
+	default:
+		l.driver.nacks.confirmed(p.destination())
+		p.settle(nil)
 	}
 }

@@ -21,10 +21,17 @@ const (
 	// longestAbsent bounds the pause where nobody answered as a broker: such an attempt costs it nothing, and one
 	// that restarts is served again within this time. The longer bound is for brokers that answer and refuse.
 	longestAbsent = 3 * time.Second
+	// shortOutage is for how long the pauses do not grow while nobody answers: what was away for no longer, a network
+	// for instance, is found again within the bound of the first pause. A broker takes longer to start, and its clients
+	// must not all come within half a second.
+	shortOutage = 4 * time.Second
 	// settled is how long a session lasts on a host that is of use. One that the broker ends before counts as a failed
 	// attempt, so that what it ends it for, such as a queue that it does not make (541), is neither repeated in a busy
 	// loop nor on the same host where there are others.
 	settled = 2 * time.Second
+	// distrustPause is how soon a link gives up another session, since its host does not do what others may. What no host
+	// of a cluster does, such as taking messages for a queue that is full, must not cost one connection after another.
+	distrustPause = 5 * time.Minute
 )
 
 // link keeps one session after another alive, for one purpose, from the time it is first needed until it is
@@ -39,6 +46,7 @@ type link struct {
 	log     logrus.FieldLogger
 	stats   *counters
 	serve   func(ctx context.Context, s *session)
+	dial    func(ctx context.Context, host transport.Host) (*session, error)
 
 	ctx    context.Context //nolint:containedctx // the link's own life, ended by close
 	cancel context.CancelFunc
@@ -52,12 +60,17 @@ type link struct {
 	err     error         // why the last attempt failed; nil before the first and while up
 	failed  int           // attempts (each is a round of all hosts) failed since the last success
 	changed chan struct{} // closed and renewed at every change of the above
+
+	distrusted time.Time // when a session was last given up for its host; zero before
 }
 
 func newLink(purpose string, d *Driver, serve func(ctx context.Context, s *session)) *link {
 	l := &link{
 		purpose: purpose, hosts: d.hosts, virtual: d.virtualHost, gates: d.gates, options: &d.options, stats: &d.stats, serve: serve,
 		log: d.log.WithField("purpose", purpose), changed: make(chan struct{}),
+	}
+	l.dial = func(ctx context.Context, host transport.Host) (*session, error) {
+		return dial(ctx, host, l.virtual, purpose, l.options)
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
@@ -99,22 +112,42 @@ func (l *link) keep() {
 			return
 		}
 		cause := s.cause()
-		l.set(false, cause)
+		l.set(false, l.about(s.host, cause))
 		l.log.WithFields(logrus.Fields{"host": s.host.String(), "error": cause}).
 			Warn("connection to the broker lost, reconnecting")
-		if isUseless(time.Since(begun), cause) {
+		switch {
+		case isUseless(time.Since(begun), cause):
 			useless++
 			search.avoid()
-		} else {
+		case errors.Is(cause, errDistrusted):
+			search.avoid()
+		default:
 			useless = 0
 		}
-		pause(l.ctx, l.options.reconnectPause()+l.options.backoff(max(useless, 1), refusal(cause)))
+		l.rest(l.options.reconnectPause() + l.options.backoff(max(useless, 1), refusal(cause)))
+	}
+}
+
+// rest pauses. Where the other link finds a broker meanwhile, there is no reason to wait for long: little of the pause is
+// left then, a random part, so that the links of many drivers do not come in pairs.
+func (l *link) rest(d time.Duration) {
+	end := time.Now().Add(d)
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.hosts.answers():
+		if left := min(time.Until(end), l.options.RetryInterval); left > 0 {
+			pause(l.ctx, rand.N(left))
+		}
+	case <-l.ctx.Done():
 	}
 }
 
 // find dials the hosts until one answers. It returns nil when the link is closed.
 func (l *link) find(search *search) *session {
-	report := time.Time{}
+	begun, report := time.Now(), time.Time{}
+	rounds := 0     // that failed and make pauses longer
 	refused := true // every host of this round answered as a broker
 	for dials := 1; ; dials++ {
 		host := search.next()
@@ -128,17 +161,32 @@ func (l *link) find(search *search) *session {
 			return nil
 		}
 		refused = refused && refusal(err)
-		failures := l.note(err, search.roundEnded())
+		l.note(l.about(host, err), search.roundEnded())
 		if now := time.Now(); now.Sub(report) >= loglimit.Interval {
 			report = now
 			l.log.WithFields(logrus.Fields{"host": host.String(), "attempts": dials, "error": err}).
 				Warn("cannot connect to the broker, retrying")
 		}
 		if search.roundEnded() {
-			pause(l.ctx, l.options.backoff(failures, refused))
+			if refused || time.Since(begun) >= shortOutage {
+				rounds++
+			}
+			l.rest(l.options.backoff(max(rounds, 1), refused))
 			refused = true
 		}
 	}
+}
+
+// about says with what host an error came up, and as who this side spoke to it: brokers do not always say that.
+func (l *link) about(host transport.Host, err error) error {
+	who := fmt.Sprintf("user %q", orDefault(host.User, defaultUser))
+	switch {
+	case l.options.LoginMethod == loginExternal:
+		who = "by certificate"
+	case l.options.UsernameFile != "": // what it holds may be a password by mistake
+		who = "user of rabbit_username_file"
+	}
+	return fmt.Errorf("%s, %s, virtual host %q: %w", addressOf(host), who, orDefault(l.virtual, "/"), err)
 }
 
 // connect dials a host when it is this link's turn.
@@ -148,7 +196,7 @@ func (l *link) connect(host transport.Host) (*session, error) {
 		return nil, err
 	}
 	defer leave()
-	return dial(l.ctx, host, l.virtual, l.purpose, l.options)
+	return l.dial(l.ctx, host)
 }
 
 // use works with a session until it has ended.
@@ -165,6 +213,30 @@ func (l *link) use(s *session) {
 // isUseless tells a session that the broker ended soon after it began. What the network cuts says nothing of the
 // host: where that is of no use, dialling it again will show.
 func isUseless(lasted time.Duration, cause error) bool { return lasted < settled && refusal(cause) }
+
+var errDistrusted = errors.New("another host may do better")
+
+// distrust gives a session up for one with another host. It does nothing, and reports that, where there is none, and soon
+// after the last time.
+func (l *link) distrust(s *session, reason error) bool {
+	if len(l.hosts.all) < 2 || !l.mayDistrust() {
+		return false
+	}
+	l.log.WithFields(logrus.Fields{"host": s.host.String(), "error": reason}).Warn("giving up the host for another")
+	s.giveUp(fmt.Errorf("%w: %w", errDistrusted, reason))
+	return true
+}
+
+func (l *link) mayDistrust() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := time.Now()
+	if !l.distrusted.IsZero() && now.Sub(l.distrusted) < distrustPause {
+		return false
+	}
+	l.distrusted = now
+	return true
+}
 
 // refusal tells a broker that answers and refuses from one that is not there.
 func refusal(err error) bool {
@@ -207,34 +279,32 @@ func pause(ctx context.Context, d time.Duration) {
 	}
 }
 
-// set notes a change of state and returns how many attempts have failed in a row.
-func (l *link) set(up bool, err error) int {
+// set notes a change of state.
+func (l *link) set(up bool, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.up = up
 	if up {
 		l.failed = 0
 	}
-	return l.change(err, !up)
+	l.change(err, !up)
 }
 
-// note notes that a host did not answer, which is a failed attempt where it was the last one of its round. It returns how
-// many of these there were in a row.
-func (l *link) note(err error, roundEnded bool) int {
+// note notes that a host did not answer, which is a failed attempt where it was the last one of its round.
+func (l *link) note(err error, roundEnded bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.change(err, roundEnded)
+	l.change(err, roundEnded)
 }
 
 // change is called with the lock held.
-func (l *link) change(err error, failed bool) int {
+func (l *link) change(err error, failed bool) {
 	l.err = err
 	if failed {
 		l.failed++
 	}
 	close(l.changed)
 	l.changed = make(chan struct{})
-	return l.failed
 }
 
 // connected tells whether there is a session.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
@@ -131,6 +133,160 @@ func TestSessionThatTheBrokerEndsAtOnceIsUseless(t *testing.T) {
 	}
 }
 
+// outage lets a link of a driver dial, within a bubble, a broker that is away for a time. It returns the links' searches,
+// and when they have found it, from its return on.
+func (d *Driver) outage(t *testing.T, away, handshake time.Duration) (found []time.Duration) {
+	t.Helper()
+	back := time.Now().Add(away)
+	var links sync.WaitGroup
+	var mu sync.Mutex
+	for _, l := range []*link{d.publisher, d.consumer.link} {
+		l.dial = func(_ context.Context, host transport.Host) (*session, error) {
+			if time.Now().Before(back) {
+				return nil, syscall.ECONNREFUSED
+			}
+			<-time.After(handshake)
+			return &session{host: host}, nil
+		}
+		links.Go(func() {
+			l.rest(l.options.backoff(1, false)) // as after a connection was lost
+			l.find(l.hosts.search())
+			mu.Lock()
+			defer mu.Unlock()
+			found = append(found, time.Since(back))
+		})
+	}
+	links.Wait()
+	return found
+}
+
+func TestBothLinksAreBackSoonAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	const handshake = 20 * time.Millisecond
+	for away, bound := range map[time.Duration]time.Duration{ // without the handshakes
+		0:                      500 * time.Millisecond,
+		300 * time.Millisecond: 500 * time.Millisecond,
+		time.Second:            500 * time.Millisecond,
+		3 * time.Second:        500 * time.Millisecond,
+		4 * time.Second:        time.Second,
+		6 * time.Second:        3 * time.Second,
+		15 * time.Second:       3 * time.Second,
+		time.Minute:            3 * time.Second,
+	} {
+		t.Run(away.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				for range 25 {
+					for _, took := range bubbleDriver(t).outage(t, away, handshake) {
+						if took > bound+2*handshake {
+							t.Fatalf("a link is back after %s, want at most %s", took, bound)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// TestLinksOfManyDriversDoNotComeAtOnce plays the clients of a broker that restarts, each in a process of its own.
+func TestLinksOfManyDriversDoNotComeAtOnce(t *testing.T) {
+	t.Parallel()
+	const drivers, window = 200, 500 * time.Millisecond
+	for _, away := range []time.Duration{7 * time.Second, 20 * time.Second} {
+		t.Run(away.String(), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var all []time.Duration
+				var running sync.WaitGroup
+				var mu sync.Mutex
+				for range drivers {
+					d := bubbleDriver(t)
+					running.Go(func() {
+						found := d.outage(t, away, 0)
+						mu.Lock()
+						defer mu.Unlock()
+						all = append(all, found...)
+					})
+				}
+				running.Wait()
+				slices.Sort(all)
+				most := 0
+				for i, at := range all {
+					n, _ := slices.BinarySearch(all, at+window)
+					most = max(most, n-i)
+				}
+				if most > len(all)/2 {
+					t.Errorf("%d of %d dials within %s, want at most half", most, len(all), window)
+				}
+			})
+		})
+	}
+}
+
+func TestLinkThatFindsTheBrokerEndsThePauseOfTheOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		d := bubbleDriver(t)
+		search := d.hosts.search()
+		search.next()
+		begun := time.Now()
+		time.AfterFunc(time.Second, search.found)
+		d.consumer.link.rest(30 * time.Second)
+		if took := time.Since(begun); took < time.Second || took >= 1500*time.Millisecond {
+			t.Errorf("the pause took %s, want less than half a second more than the other link", took)
+		}
+	})
+}
+
+func TestSessionIsGivenUpForAnotherHostNowAndThenOnly(t *testing.T) {
+	t.Parallel()
+	reason := errors.New("it does not do as it should")
+	synctest.Test(t, func(t *testing.T) {
+		l := undialled(t, "rabbit://a,b/").publisher
+		giveUp := func() bool {
+			s, peer := emptySession(t)
+			defer peer.Close()
+			defer s.conn.Close()
+			did := l.distrust(s, reason)
+			if did {
+				wantError(t, "cause", s.cause(), errDistrusted)
+				wantError(t, "cause", s.cause(), reason)
+			}
+			return did
+		}
+		if !giveUp() {
+			t.Error("the first session was not given up")
+		}
+		<-time.After(distrustPause - 1)
+		if giveUp() {
+			t.Error("the next session was given up too soon")
+		}
+		<-time.After(1)
+		if !giveUp() {
+			t.Error("a later session was not given up")
+		}
+		if alone := bubbleDriver(t).publisher; alone.distrust(nil, reason) {
+			t.Error("the only host was given up")
+		}
+	})
+}
+
+func TestErrorsNameTheHostTheUserAndTheVirtualHost(t *testing.T) {
+	t.Parallel()
+	for url, want := range map[string]string{
+		"rabbit://nova:s3cr3t@10.0.0.1/vh":                              `10.0.0.1:5672, user "nova", virtual host "vh": refused`,
+		"rabbit://10.0.0.1:1/":                                          `10.0.0.1:1, user "guest", virtual host "/": refused`,
+		"rabbit://nova@h/?rabbit_username_file=/s3cr3t":                 `h:5672, user of rabbit_username_file, virtual host "/": refused`,
+		"amqps://nova:s3cr3t@h/?rabbit_login_method=EXTERNAL":           `h:5671, by certificate, virtual host "/": refused`,
+		"rabbit://nova:s3cr3t@[2001:db8::1]/?rabbit_login_method=PLAIN": `[2001:db8::1]:5672, user "nova", virtual host "/": refused`,
+	} {
+		d := undialled(t, url)
+		if got := d.publisher.about(d.hosts.all[0], errors.New("refused")).Error(); got != want {
+			t.Errorf("%s: %q, want %q", url, got, want)
+		}
+	}
+}
+
 // bubbleDriver is a driver whose links never dial, within a bubble.
 func bubbleDriver(t *testing.T) *Driver {
 	t.Helper()
@@ -192,8 +348,8 @@ func TestAwaitEndsWhenTheLinkIsUp(t *testing.T) {
 		if err := l.await(t.Context(), 0); err != nil {
 			t.Errorf("await while it is up = %v", err)
 		}
-		if failures := l.set(false, errors.New("lost")); failures != 1 {
-			t.Errorf("%d failures in a row after a success, want 1", failures)
+		if l.set(false, errors.New("lost")); l.failed != 1 {
+			t.Errorf("%d failures in a row after a success, want 1", l.failed)
 		}
 	})
 }

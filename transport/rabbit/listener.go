@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/goslo/goslo/internal/wire"
 	"github.com/goslo/goslo/target"
 	"github.com/goslo/goslo/transport"
@@ -49,10 +51,19 @@ func (d *Driver) Listen(ctx context.Context, on target.Target, opts transport.Li
 	l := &listener{driver: d, on: on, movable: opts.Movable, arrived: make(chan struct{}, 1)}
 	l.subscription = newSubscription(d, queues, min(max(prefetch, 1), maxPrefetch), l.receive, l.lost)
 	l.subscription.probe = d.options.ConsumerProbe
+	l.subscription.refusedName = l.rename
 	if err := d.subscribe(ctx, l.subscription); err != nil {
 		return nil, fmt.Errorf("rabbit: listen: %w", err)
 	}
 	return l, nil
+}
+
+// rename gives the server's fanout queue, which no peer knows, another name.
+func (l *listener) rename(q *queue, reason error) {
+	old := q.name
+	q.name = fanoutName(l.on.Topic, l.driver.options.queueSuffix())
+	l.driver.log.WithFields(logrus.Fields{"error": reason, "queue": old, "new_queue": q.name}).
+		Warn("the broker does not make the queue, taking another name")
 }
 
 // receive queues a delivery for Poll. The queue holds what the prefetch allows.

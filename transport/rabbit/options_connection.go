@@ -22,7 +22,11 @@ const (
 //
 // A driver tries its hosts one after the other, first the one that answered last. When none did, it pauses for a random
 // time from nothing up to a bound (full jitter), and begins again. The bound starts at RetryInterval, grows as
-// RetryBackoff says, and is never above IntervalMax.
+// RetryBackoff says, and is never above IntervalMax. Where one of the driver's two connections finds a broker, what is left
+// of the other's pause is cut to RetryInterval at most.
+//
+// A host that answers is given up for another, where there is one, when it refuses three messages or three declarations
+// in a row; once in five minutes at most, since a queue that is full refuses messages on every host.
 type ConnectionOptions struct {
 	// FailoverStrategy says which host comes after one that failed: "round-robin", the default, the next in a list
 	// that is shuffled once, or "shuffle", any (kombu_failover_strategy).
@@ -33,8 +37,9 @@ type ConnectionOptions struct {
 	// RetryBackoff is added to the bound for each pause that follows, as in oslo.messaging, whose default is 2 s. A
 	// negative value, the default here, doubles the bound instead (rabbit_retry_backoff).
 	RetryBackoff time.Duration
-	// IntervalMax is the highest bound, default 30 s (rabbit_interval_max). While a host does not even answer as a
-	// broker the bound stays below 3 s, so that a broker that restarts is served again soon.
+	// IntervalMax is the highest bound, default 30 s (rabbit_interval_max). While no host even answers as a broker the
+	// bound does not grow in the first 4 s, so that a short outage ends with it, and stays below 3 s then, so that a
+	// broker that restarts is served again soon.
 	IntervalMax time.Duration
 	// ReconnectDelay is an extra pause, up to 4.5 s, before a connection that was lost is made anew
 	// (kombu_reconnect_delay). The default is none, oslo.messaging's 1 s: the pauses above spread drivers already.

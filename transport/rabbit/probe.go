@@ -43,11 +43,10 @@ type prober struct {
 	doubts  chan struct{} // holds a token while there is a doubt
 	gone    chan struct{} // holds a token when the broker has cancelled the consumer
 
-	mu      sync.Mutex // protects what follows
-	verdict error      // why the path is lost, where that needs no probe
-	id      string     // of the probe under way
-	heard   chan struct{}
-	last    time.Time // when a reply came, whatever its call
+	mu    sync.Mutex // protects what follows
+	id    string     // of the probe under way
+	heard chan struct{}
+	last  time.Time // when a reply came, whatever its call
 }
 
 func newProber(r *replies) *prober {
@@ -70,14 +69,6 @@ func (p *prober) doubt() { leave(p.doubts) }
 
 // consumerGone asks for proof that the reply queue is consumed again.
 func (p *prober) consumerGone() { leave(p.gone) }
-
-// condemn tells that the path is lost.
-func (p *prober) condemn(reason error) {
-	p.mu.Lock()
-	p.verdict = reason
-	p.mu.Unlock()
-	p.doubt()
-}
 
 // leave puts a token into a channel that holds one.
 func leave(token chan<- struct{}) {
@@ -160,13 +151,6 @@ var (
 // nil also where a connection is in the way: calls learn of that elsewhere, and the next session is the next doubt.
 // within bounds the wait for the queue and its consumer.
 func (p *prober) prove(within time.Duration) error {
-	p.mu.Lock()
-	verdict := p.verdict
-	p.verdict = nil
-	p.mu.Unlock()
-	if verdict != nil {
-		return verdict
-	}
 	ctx, cancel := context.WithTimeout(p.ctx, within)
 	defer cancel()
 	for {

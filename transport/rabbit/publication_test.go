@@ -61,7 +61,8 @@ func body(id string) []byte {
 func outcomes(sent *inFlight, play func(confirms chan<- amqp091.Confirmation, returns chan<- amqp091.Return)) {
 	confirms, returns := make(chan amqp091.Confirmation, confirmQueue), make(chan amqp091.Return)
 	var reader sync.WaitGroup
-	reader.Go(func() { readOutcomes(sent, confirms, returns) })
+	l := newLane(&Driver{}, false)
+	reader.Go(func() { l.readOutcomes(nil, sent, confirms, returns) })
 	play(confirms, returns)
 	close(returns) // as the library does when the channel ends
 	close(confirms)

@@ -38,19 +38,33 @@ const replyPrefetch = 256
 
 // ready returns the name of the reply queue once it is being consumed.
 func (r *replies) ready(ctx context.Context, retry int) (string, error) {
-	sub, err := r.present()
-	if err != nil {
-		return "", err
-	}
-	if a := sub.attached(); a == nil {
-		if err := r.driver.consumer.link.await(ctx, retry); err != nil {
+	for {
+		sub, err := r.present()
+		if err != nil {
 			return "", err
 		}
-		if err := sub.ready(ctx); err != nil {
-			return "", err
+		if err = r.consumed(ctx, sub, retry); err == nil {
+			return sub.queues[0].name, nil
 		}
+		if r.current(sub.queues[0].name) || ctx.Err() != nil {
+			return "", err
+		} // else the queue was given up for another meanwhile
 	}
-	return sub.queues[0].name, nil
+}
+
+// consumed waits until a subscription receives. What the broker refuses is an answer, too: nothing can be sent without it.
+func (r *replies) consumed(ctx context.Context, sub *subscription, retry int) error {
+	if sub.attached() != nil {
+		return nil
+	}
+	if err := r.driver.consumer.link.await(ctx, retry); err != nil {
+		return err
+	}
+	err := sub.ready(ctx)
+	if permanent(err) {
+		return fmt.Errorf("%w: %w", transport.ErrRejected, err)
+	}
+	return err
 }
 
 func (r *replies) prefetch() int { return cmp.Or(r.driver.options.Prefetch, replyPrefetch) }
@@ -78,6 +92,7 @@ func (r *replies) subscribe() {
 		r.driver, []queue{r.driver.options.replyQueue(r.driver.options.queueSuffix())}, r.prefetch(), r.receive, r.lost,
 	)
 	sub.attachedTo, sub.consumerGone = r.found, r.prober.consumerGone
+	sub.refusedName = func(_ *queue, reason error) { r.replace(sub, reason) }
 	r.subscription, r.since = sub, time.Time{}
 	r.driver.consumer.add(sub)
 }
@@ -108,7 +123,7 @@ func (r *replies) found(a *attachment) {
 		return
 	}
 	if ttl := r.driver.options.TransientQueuesTTL; ttl > 0 && time.Since(since) >= ttl {
-		r.prober.condemn(errExpired)
+		r.replace(a.sub, errExpired)
 		return
 	}
 	r.prober.doubt()
@@ -135,11 +150,19 @@ func (r *replies) timedOut(err error) {
 // deletes the queue when it expires.
 func (r *replies) renew(reason error) {
 	r.mu.Lock()
-	if r.closed {
+	old := r.subscription
+	r.mu.Unlock()
+	r.replace(old, reason)
+}
+
+// replace is renew for a certain queue, unless that has been given up already. It does not block: an attachment that has
+// just begun, or could not, calls it.
+func (r *replies) replace(old *subscription, reason error) {
+	r.mu.Lock()
+	if r.closed || r.subscription != old {
 		r.mu.Unlock()
 		return
 	}
-	old := r.subscription
 	r.subscribe()
 	name := r.subscription.queues[0].name
 	r.mu.Unlock()

@@ -96,6 +96,7 @@ func TestNoFailureShowsThePassword(t *testing.T) {
 	for name, c := range map[string]struct{ url, want string }{
 		"refused":                     {"rabbit://u:" + marked + "@127.0.0.1:1/", "connection refused"},
 		"refused, from a file":        {"rabbit://u@127.0.0.1:1/?rabbit_password_file=" + dir + "/password", "connection refused"},
+		"user file is a password":     {"rabbit://127.0.0.1:1/?rabbit_username_file=" + dir + "/password", "user of rabbit_username_file"},
 		"no such host":                {"rabbit://u:" + marked + "@nosuch.invalid/", "dial: "},
 		"silent":                      {fmt.Sprintf("rabbit://u:%s@127.0.0.1:%d/", marked, silent.Port), "deadline exceeded"},
 		"hangs up":                    {"rabbit://u:" + marked + "@" + closing + "/", "handshake: "},

@@ -149,12 +149,25 @@ func clientProperties(purpose string) amqp091.Table {
 // watch notes the end of the connection. The channel is closed by the library in any case.
 func (s *session) watch(closed <-chan *amqp091.Error) {
 	if err := <-closed; err != nil {
-		s.mu.Lock()
-		s.err = brokerError(err)
-		s.mu.Unlock()
+		s.note(brokerError(err))
 	}
 	s.conn.kill()
 	close(s.ended)
+}
+
+// note notes why the session ends, unless that is known.
+func (s *session) note(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err == nil {
+		s.err = err
+	}
+}
+
+// giveUp ends the session, whatever is under way on it.
+func (s *session) giveUp(reason error) {
+	s.note(reason)
+	s.conn.kill()
 }
 
 func (s *session) hasEnded() bool {

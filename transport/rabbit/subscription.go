@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,6 +30,9 @@ type subscription struct {
 	// has cancelled a consumer. Neither may block.
 	attachedTo   func(a *attachment)
 	consumerGone func()
+	// refusedName, where it is not nil, is told that the broker does not make one of the queues under its name. It may give
+	// that another name, or stop the subscription.
+	refusedName func(q *queue, reason error)
 	// probe is within which time a consumer that is gone without a word is noticed; 0 is not to look.
 	probe time.Duration
 
@@ -121,8 +125,13 @@ func (sub *subscription) stopped() bool {
 	}
 }
 
+// refusedInRow is how many attempts to declare and consume may fail on one host, for a reason that is not the same
+// everywhere, before another one is tried.
+const refusedInRow = 3
+
 // serve keeps the subscription attached to the session until the session ends.
 func (sub *subscription) serve(ctx context.Context, s *session) {
+	sub.set(nil, nil) // what another session's broker refused may be granted by now
 	for attempt := 1; !sub.stopped(); attempt++ {
 		a, err := sub.attach(s)
 		if err == nil {
@@ -140,8 +149,12 @@ func (sub *subscription) serve(ctx context.Context, s *session) {
 		if attempt == 1 && vanished(err) {
 			continue
 		}
+		sub.rename(err)
 		if ctx.Err() != nil || sub.stopped() || s.hasEnded() {
 			return
+		}
+		if attempt == refusedInRow && !permanent(err) {
+			sub.driver.consumer.link.distrust(s, err)
 		}
 		if log := sub.driver.rarely("consuming channel"); log != nil {
 			log.WithFields(logrus.Fields{"error": err, "queue": sub.queues[0].name}).Warn("consuming channel lost, opening another")
@@ -155,6 +168,18 @@ func (sub *subscription) serve(ctx context.Context, s *session) {
 		case <-s.ended:
 			return
 		}
+	}
+}
+
+// rename sees to it that a queue of this process gets another name where the broker does not make it under its own.
+func (sub *subscription) rename(err error) {
+	var refused *refusedNameError
+	if sub.refusedName == nil || !errors.As(err, &refused) {
+		return
+	}
+	i := slices.IndexFunc(sub.queues, func(q queue) bool { return q.own && q.name == refused.queue })
+	if i >= 0 {
+		sub.refusedName(&sub.queues[i], err)
 	}
 }
 

@@ -53,12 +53,14 @@ func (o *Options) serverQueues(on target.Target, suffix func() string) []queue {
 	if o.StreamFanout {
 		fanout = o.streamQueue(on.Topic)
 	} else {
-		fanout = o.ownQueue(on.Topic + "_fanout_" + suffix())
+		fanout = o.ownQueue(fanoutName(on.Topic, suffix()))
 		fanout.private = !o.QueueManager
 	}
 	fanout.exchange, fanout.bindingKey = o.fanoutExchange(on.Topic), on.Topic
 	return []queue{o.sharedQueue(on.Exchange, on.Topic), o.sharedQueue(on.Exchange, on.Topic+"."+on.Server), fanout}
 }
+
+func fanoutName(topic, suffix string) string { return topic + "_fanout_" + suffix }
 
 // sharedQueue is a queue that peers declare as well, bound by its own name.
 func (o *Options) sharedQueue(exchange, name string) queue {
