@@ -26,4 +26,7 @@
 //
 // A transport whose broker goes away waits for it and restores everything by itself: connections, queues,
 // consumers.
+//
+// What calls, casts and servers see of each fault, in which phase and by which error, is in the tables of
+// docs/faults.md (https://github.com/goslo/goslo/blob/main/docs/faults.md).
 package messaging

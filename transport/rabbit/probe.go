@@ -162,21 +162,21 @@ func (p *prober) prove(within time.Duration) error {
 			return nil
 		}
 		err := p.send(a)
-		if !errors.Is(err, errNoQueue) {
+		if !errors.Is(err, errNoQueue) && !errors.Is(err, errNotConsumed) {
 			return err
 		}
 		select {
 		case <-time.After(probeRepeat): // its consumer was cancelled just now: it is about to be declared again
 		case <-ctx.Done():
 		}
-		if ctx.Err() != nil {
+		if ctx.Err() != nil && errors.Is(err, errNoQueue) {
 			return err
 		}
 	}
 }
 
-// send sends one probe to the queue of an attachment. It fails with errNoQueue or errNotHeard; nil also tells that
-// nothing is known.
+// send sends one probe to the queue of an attachment. It fails with errNoQueue or errNotHeard, or with errNotConsumed
+// where the attachment ended meanwhile, be it that there is no further one; nil also tells that nothing is known.
 func (p *prober) send(a *attachment) error {
 	id, heard := p.begin()
 	defer p.end()
@@ -221,8 +221,8 @@ func (p *prober) send(a *attachment) error {
 				return nil
 			}
 			return errNotHeard
-		case <-a.ended: // the next attachment is the next doubt
-			return nil
+		case <-a.ended:
+			return errNotConsumed
 		case <-p.ctx.Done():
 			return nil
 		}

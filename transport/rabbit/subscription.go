@@ -46,6 +46,7 @@ type subscription struct {
 	mu      sync.Mutex // protects what follows
 	current *attachment
 	err     error         // why the last attempt to attach failed, where that is not to be repeated
+	refused error         // why it failed, where it is repeated; nil while attached
 	changed chan struct{} // closed and renewed at every change of the above
 }
 
@@ -59,9 +60,28 @@ func newSubscription(d *Driver, queues []queue, prefetch int, receive func(*deli
 func (sub *subscription) set(a *attachment, err error) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
-	sub.current, sub.err = a, err
+	sub.current, sub.err, sub.refused = a, err, nil
 	close(sub.changed)
 	sub.changed = make(chan struct{})
+}
+
+// note notes why an attempt to attach failed that will be repeated.
+func (sub *subscription) note(refused error) {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	sub.refused = refused
+}
+
+// waitError tells that ctx ended before the subscription was ready, and why it was not: there was no connection, or the
+// broker refused what was declared on it.
+func (sub *subscription) waitError(ctx context.Context) error {
+	sub.mu.Lock()
+	refused := sub.refused
+	sub.mu.Unlock()
+	if refused == nil || !sub.driver.consumer.link.connected() {
+		return sub.driver.consumer.waitError(ctx)
+	}
+	return fmt.Errorf("%w (last attempt: %w)", ended(ctx), refused)
 }
 
 // state returns the present attachment, if any, what announces a change, and the error that keeps it from
@@ -96,7 +116,7 @@ func (sub *subscription) ready(ctx context.Context) error {
 		case <-sub.driver.closing:
 			return transport.ErrClosed
 		case <-ctx.Done():
-			return sub.driver.consumer.waitError(ctx)
+			return sub.waitError(ctx)
 		}
 	}
 }
@@ -134,7 +154,8 @@ func (sub *subscription) serve(ctx context.Context, s *session) {
 	sub.set(nil, nil) // what another session's broker refused may be granted by now
 	for attempt := 1; !sub.stopped(); attempt++ {
 		a, err := sub.attach(s)
-		if err == nil {
+		switch {
+		case err == nil:
 			attempt = 0
 			sub.set(a, nil)
 			if sub.attachedTo != nil {
@@ -143,8 +164,10 @@ func (sub *subscription) serve(ctx context.Context, s *session) {
 			err = a.run(ctx)
 			sub.set(nil, nil)
 			sub.lost(a)
-		} else if permanent(err) {
+		case permanent(err):
 			sub.set(nil, err)
+		case !s.hasEnded():
+			sub.note(err)
 		}
 		if attempt == 1 && vanished(err) {
 			continue
