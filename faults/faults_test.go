@@ -17,7 +17,7 @@ var (
 
 // faults are all rows, in the order of the table.
 func faults() []fault {
-	return slices.Concat(networkFaults, queueFaults, messageFaults, bytesFaults, brokerFaults, processFaults)
+	return slices.Concat(networkFaults, queueFaults, messageFaults, ackFaults, bytesFaults, brokerFaults, deniedFaults, clusterFaults, processFaults)
 }
 
 // TestFaults plays the rows one after another, since they measure time, and prints the table.

@@ -106,6 +106,12 @@ func TestHistoryMeasuresFromTheEndOfTheFault(t *testing.T) {
 	if got, ok := h.firstGood(1, start); ok {
 		t.Errorf("firstGood = %s for a client without a good call, want none", got)
 	}
+	if got := h.gap(call, 0, start); got != 3*time.Second {
+		t.Errorf("gap = %s, want 3s: from the first to the second good end", got)
+	}
+	if got := h.gap(call, 1, start.Add(-time.Second)); got != time.Second {
+		t.Errorf("gap = %s for a client without a good call, want 1s: to the last that it sent", got)
+	}
 	if got := h.slowest(1, start, start.Add(3*time.Second)); got != 3*time.Second {
 		t.Errorf("slowest = %s, want 3s: of the good calls sent within the time", got)
 	}

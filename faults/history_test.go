@@ -194,6 +194,32 @@ func (h *history) firstGood(client int, at time.Time) (time.Duration, bool) {
 	return first, found
 }
 
+// gap is the longest time from since on in which no good operation of a kind ended for client. It ends with the last
+// operation that was sent.
+func (h *history) gap(k kind, client int, since time.Time) (longest time.Duration) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	last := since
+	ends := []time.Time{}
+	for _, o := range h.operations {
+		if o.kind != k || o.client != client {
+			continue
+		}
+		if o.sent.After(last) {
+			last = o.sent
+		}
+		if o.good() && o.ended.After(since) {
+			ends = append(ends, o.ended)
+		}
+	}
+	slices.SortFunc(ends, time.Time.Compare)
+	at := since
+	for _, end := range append(ends, last) {
+		longest, at = max(longest, end.Sub(at)), end
+	}
+	return longest
+}
+
 // slowest is the p-th part of the times that good calls took which were sent from from until until, such as 0.99.
 func (h *history) slowest(p float64, from, until time.Time) time.Duration {
 	h.mu.Lock()

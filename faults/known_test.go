@@ -12,6 +12,10 @@ var known = []struct{ fault, promised, why string }{
 		"reply-queue-deleted", "calls in flight that failed",
 		"a reply that lay in the queue is gone with it, and without a probe its call ends by its deadline",
 	},
+	{
+		"quorum-leader-killed", "longest time",
+		"RabbitMQ 4.0 sends again what a channel had under way to a dead leader after up to 10 s, and confirms nothing on that channel before",
+	},
 	{"callers-gone", "p99", "on few cores, running 1,000 more requests in two seconds alone costs that; the long form takes ten"},
 }
 

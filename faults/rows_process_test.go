@@ -24,10 +24,6 @@ var processFaults = []fault{
 	{name: "sigterm-under-load", alone: true, inject: sigtermUnderLoad},
 	{name: "sigterm-in-alarm", alone: true, inject: sigtermInAlarm},
 	{name: "many-clients", alone: true, inject: manyClients},
-	{name: "quorum-leader-killed", alone: true, missing: needsCluster, inject: func(*run) {}},
-	{name: "partition", alone: true, missing: needsCluster, inject: func(*run) {}},
-	{name: "ack-timeout", alone: true, missing: needsLateAck, inject: func(*run) {}},
-	{name: "deprecated-denied", alone: true, missing: needsProfiles, inject: func(*run) {}},
 }
 
 func withoutProc(*suite) string {
@@ -35,16 +31,6 @@ func withoutProc(*suite) string {
 		return "the memory of a process is read from /proc"
 	}
 	return ""
-}
-
-func needsCluster(*suite) string { return "needs three nodes: package broker starts one" }
-
-func needsLateAck(*suite) string {
-	return "needs servers that acknowledge late, which goslo does not offer yet"
-}
-
-func needsProfiles(*suite) string {
-	return "needs profiles that make no transient queues, which goslo does not offer yet"
 }
 
 // client makes a client of the row's topic, on a transport of its own.

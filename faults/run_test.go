@@ -73,6 +73,7 @@ type run struct {
 	history *history
 	journal *journal
 	load    *load
+	victim  *broker.Broker // one node of the cluster
 
 	mu     sync.Mutex // protects what follows
 	opened []*party   // every transport, in this row
@@ -241,25 +242,36 @@ func (r *run) channel() (*amqp.Channel, func()) {
 
 // suite is what all rows share.
 type suite struct {
-	broker *broker.Broker
-	user   string
-	secret string // in no URL but goslo's own, so that it can be looked for
-	table  table
+	broker  *broker.Broker
+	cluster *broker.Cluster // nil before the first row that needs one
+	user    string
+	secret  string // in no URL but goslo's own, so that it can be looked for
+	table   table
 }
 
 // newSuite starts a broker with a user of the suite's own.
 func newSuite(t *testing.T) *suite {
 	t.Helper()
 	s := &suite{broker: broker.ForTest(t, broker.WithControl()), user: suiteUser, secret: rand.Text()}
-	for _, args := range [][]string{
-		{"add_user", s.user, s.secret},
-		{"set_permissions", "-p", "/", s.user, ".*", ".*", ".*"},
-	} {
+	t.Cleanup(func() {
+		if s.cluster == nil {
+			return
+		}
+		if err := s.cluster.Close(); err != nil {
+			t.Errorf("close the cluster: %v", err)
+		}
+	})
+	for _, args := range s.grants() {
 		if _, err := s.broker.Ctl(t.Context(), args...); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return s
+}
+
+// grants make the suite's user, for rabbitmqctl.
+func (s *suite) grants() [][]string {
+	return [][]string{{"add_user", s.user, s.secret}, {"set_permissions", "-p", "/", s.user, ".*", ".*", ".*"}}
 }
 
 // address is the broker's host:port.

@@ -9,7 +9,7 @@
 //
 // GOSLO_BROKER (url, docker or native) names one of the three and rules out the others. In tests use
 // [Shared], or [ForTest] for a broker that the test stops; both skip when none of the three is there, and
-// fail instead when GOSLO_REQUIRE_BROKER is 1.
+// fail instead when GOSLO_REQUIRE_BROKER is 1. [StartCluster] and [ClusterForTest] start three nodes, with an engine only.
 //
 // What this package starts, it removes: by [Broker.Close], or through a shell that outlives this process and
 // waits for its end, or, when even that was killed, by the next Start an hour later.
@@ -67,6 +67,7 @@ type node interface {
 	kill(ctx context.Context) error
 	pause(ctx context.Context) error
 	resume(ctx context.Context) error
+	configure(ctx context.Context, settings string) error
 	ctl(ctx context.Context, args ...string) (string, error)
 	remove(ctx context.Context) error
 }
@@ -79,6 +80,7 @@ type config struct {
 	image    string // empty: the environment's choice
 	settings string // lines for rabbitmq.conf
 	tls      *TLS
+	member   *member // nil outside of a cluster
 }
 
 // WithControl asks for a broker that can be stopped: Start fails with [ErrNoControl] if RABBITMQ_URL is set.
@@ -222,6 +224,16 @@ func (b *Broker) Pause(ctx context.Context) error {
 func (b *Broker) Resume(ctx context.Context) error {
 	return b.control(ctx, "resume", node.resume)
 }
+
+// Reconfigure sets lines in the format of rabbitmq.conf, which hold beside those of [WithSettings] from the next
+// [Broker.StartAgain] on, until other lines are set in their place.
+func (b *Broker) Reconfigure(ctx context.Context, lines ...string) error {
+	settings := "# for some time\n" + strings.Join(lines, "\n") + "\n"
+	return b.control(ctx, "reconfigure", func(n node, ctx context.Context) error { return n.configure(ctx, settings) })
+}
+
+// laterSettings is the file that [Broker.Reconfigure] writes.
+const laterSettings = "91-later.conf"
 
 // Ctl runs rabbitmqctl -q with args and returns its output without space around it. A command takes a second
 // or two.

@@ -35,6 +35,7 @@ func TestBrokerOfSomebodyElseIsNotControlled(t *testing.T) {
 	for what, err := range map[string]error{
 		"Stop": b.Stop(t.Context()), "Kill": b.Kill(t.Context()), "StartAgain": b.StartAgain(t.Context()),
 		"Pause": b.Pause(t.Context()), "Resume": b.Resume(t.Context()), "Ctl": ctl, "NewVHost": vhost,
+		"Reconfigure": b.Reconfigure(t.Context()),
 	} {
 		if !errors.Is(err, ErrNoControl) {
 			t.Errorf("%s = %v, want ErrNoControl", what, err)

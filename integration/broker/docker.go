@@ -48,6 +48,7 @@ var setUpOnce = sync.OnceFunc(func() {
 // dockerNode is a broker in a container, with its port bound to one fixed port of the host.
 type dockerNode struct {
 	ctr     *rabbitmq.RabbitMQContainer
+	member  *member // nil outside of a cluster
 	engine  *testcontainers.DockerClient
 	release func()
 }
@@ -65,7 +66,11 @@ func startDocker(ctx context.Context, cfg config) (*Broker, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Between the choice of a port and its use somebody else may take it.
+	return runOnFreePort(ctx, engine, image, cfg)
+}
+
+// runOnFreePort starts a container, also where somebody else takes its port between the choice and the use.
+func runOnFreePort(ctx context.Context, engine *testcontainers.DockerClient, image string, cfg config) (*Broker, error) {
 	for attempt := 1; ; attempt++ {
 		b, err := runContainer(ctx, engine, image, cfg)
 		if err == nil || attempt == 3 || !strings.Contains(err.Error(), "already") {
@@ -125,9 +130,9 @@ func runContainer(ctx context.Context, engine *testcontainers.DockerClient, imag
 	}
 	hosts := hostsOf(ctx)
 	name := fmt.Sprintf("goslo-test-%d-%d", os.Getpid(), port)
-	n := &dockerNode{engine: engine}
+	n := &dockerNode{engine: engine, member: cfg.member}
 	n.release = outlive([]string{"DOCKER_HOST=" + engine.DaemonHost()}, "docker", "rm", "--force", "--volumes", name)
-	n.ctr, err = rabbitmq.Run(ctx, image,
+	custom := []testcontainers.ContainerCustomizer{
 		testcontainers.WithName(name),
 		testcontainers.WithLabels(map[string]string{label: strconv.Itoa(os.Getpid())}),
 		testcontainers.CustomizeRequestOption(onlyAMQP(cfg.tls != nil)),
@@ -135,7 +140,11 @@ func runContainer(ctx context.Context, engine *testcontainers.DockerClient, imag
 		testcontainers.WithFiles(containerFiles(cfg.settings, listener)...),
 		testcontainers.WithWaitStrategyAndDeadline(startTimeout,
 			wait.ForLog("Server startup complete").WithStartupTimeout(startTimeout)),
-	)
+	}
+	if cfg.member != nil {
+		custom = append(custom, testcontainers.CustomizeRequestOption(cfg.member.customize))
+	}
+	n.ctr, err = rabbitmq.Run(ctx, image, custom...)
 	b := &Broker{kind: KindDocker, node: n, tlsPort: listener.hostPort}
 	if err == nil {
 		b.url, err = awaitAMQP(ctx, guestURLs(hosts, port)...)
@@ -238,6 +247,10 @@ func (n *dockerNode) resume(ctx context.Context) error {
 	defer n.engine.Close()
 	_, err := n.engine.ContainerUnpause(ctx, n.ctr.GetContainerID(), client.ContainerUnpauseOptions{})
 	return err
+}
+
+func (n *dockerNode) configure(ctx context.Context, settings string) error {
+	return n.ctr.CopyToContainer(ctx, []byte(settings), "/etc/rabbitmq/conf.d/"+laterSettings, 0o644)
 }
 
 func (n *dockerNode) ctl(ctx context.Context, args ...string) (string, error) {

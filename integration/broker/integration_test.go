@@ -39,6 +39,9 @@ func TestBrokerComesBackOnItsPort(t *testing.T) {
 		t.Error("Ctl with an unknown command: no error")
 	}
 
+	if err := b.Reconfigure(t.Context(), "max_message_size = 2424"); err != nil {
+		t.Fatal(err)
+	}
 	for what, end := range map[string]func(context.Context) error{"Stop": b.Stop, "Kill": b.Kill} {
 		if err := end(t.Context()); err != nil {
 			t.Fatal(err)
@@ -55,6 +58,9 @@ func TestBrokerComesBackOnItsPort(t *testing.T) {
 		if got := messages(t, before, "kept"); got != 1 {
 			t.Errorf("messages after %s and start = %d, want 1", what, got)
 		}
+	}
+	if out, err := b.Ctl(t.Context(), "eval", "application:get_env(rabbit, max_message_size)."); err != nil || out != "{ok,2424}" {
+		t.Errorf("Ctl eval = %q, %v, want the setting given later", out, err)
 	}
 	for range 2 {
 		if err := b.Close(); err != nil {

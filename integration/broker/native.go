@@ -80,6 +80,10 @@ func (n *nativeNode) ctl(ctx context.Context, args ...string) (string, error) {
 	return n.run(ctx, "ctl", args...)
 }
 
+func (n *nativeNode) configure(_ context.Context, settings string) error {
+	return os.WriteFile(filepath.Join(n.dir, "conf.d", laterSettings), []byte(settings), 0o600)
+}
+
 func (n *nativeNode) remove(ctx context.Context) error {
 	defer n.release()
 	if _, err := os.Stat(filepath.Join(n.dir, "ports")); err != nil {

@@ -100,11 +100,13 @@ func (d *declarer) queue(q queue) error {
 	if refused := d.driver.denials.recent(q.name); refused != nil {
 		return refused
 	}
-	if said := d.driver.denials.refusesTransient(); said != nil && !q.durable {
-		if !q.own {
+	if outdated, said := d.driver.denials.refusesTransient(); said != nil && !q.durable {
+		switch {
+		case q.own:
+			q = q.lasting()
+		case !outdated:
 			return d.adoptTransient(&q, said)
 		}
-		q = q.lasting()
 	}
 	if err := d.open(); err != nil {
 		return err

@@ -34,9 +34,14 @@ func (e *QueueDeniedError) Unwrap() error { return e.Err }
 
 // denials are what a broker was found not to permit. RabbitMQ answers such a declaration with 541 and closes the
 // connection, which every other consumer on it pays for.
+//
+// They outlive the connection that they cost. One that ended for another reason may have been that of a broker which is
+// not the same any more: from then on shared queues are asked for again. Those of this process stay durable, which
+// every broker takes.
 type denials struct {
 	mu        sync.Mutex // protects what follows
 	transient error      // what the broker said to a queue that is neither durable nor exclusive; nil while it did not
+	outdated  bool       // transient is of before the last connection was lost
 	queues    map[string]denial
 }
 
@@ -63,15 +68,26 @@ func (d *denials) noteTransient(err error) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	news := d.transient == nil
-	d.transient = err
+	d.transient, d.outdated = err, false
 	return news
 }
 
-// refusesTransient returns what the broker said to a transient queue, nil where it was not heard to refuse one.
-func (d *denials) refusesTransient() error {
+// refusesTransient returns what the broker said to a transient queue, nil where it was not heard to refuse one, and
+// whether it may be another broker by now.
+func (d *denials) refusesTransient() (outdated bool, said error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.transient
+	return d.outdated, d.transient
+}
+
+// connectionLost is told why a connection ended.
+func (d *denials) connectionLost(cause error) {
+	if denied(cause) {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.outdated, d.queues = true, nil
 }
 
 // add notes that a queue was refused, and returns the error that says so.

@@ -76,11 +76,33 @@ func TestRefusedQueueIsAskedForAgainAfterHalfAMinute(t *testing.T) {
 func TestRefusalOfTransientQueuesIsNewsOnce(t *testing.T) {
 	t.Parallel()
 	var d denials
-	if d.refusesTransient() != nil || !d.noteTransient(transientRefused) || d.noteTransient(transientRefused) {
+	if _, said := d.refusesTransient(); said != nil || !d.noteTransient(transientRefused) || d.noteTransient(transientRefused) {
 		t.Error("the first refusal is news, and no other")
 	}
-	if err := d.refusesTransient(); !errors.Is(err, transientRefused) {
-		t.Errorf("refusesTransient = %v, want what the broker said", err)
+	if outdated, err := d.refusesTransient(); !errors.Is(err, transientRefused) || outdated {
+		t.Errorf("refusesTransient = %v, outdated %t, want what the broker said right now", err, outdated)
+	}
+}
+
+// TestRefusalHoldsForTheBrokerThatSaidIt: one that is started again may permit what it refused.
+func TestRefusalHoldsForTheBrokerThatSaidIt(t *testing.T) {
+	t.Parallel()
+	var d denials
+	d.noteTransient(transientRefused)
+	refused := d.add(&queue{name: "t"}, transientRefused)
+	d.connectionLost(fmt.Errorf("declare: %w", transientRefused))
+	if outdated, said := d.refusesTransient(); said == nil || outdated || d.recent("t") != refused {
+		t.Error("the refusal is forgotten with the connection that it cost")
+	}
+	d.connectionLost(errConnClosed)
+	if outdated, said := d.refusesTransient(); said == nil || !outdated || d.recent("t") != nil {
+		t.Error("the refusal holds for what comes after a lost connection, or is forgotten altogether")
+	}
+	if d.noteTransient(transientRefused) {
+		t.Error("the same refusal by the next broker is news")
+	}
+	if outdated, said := d.refusesTransient(); said == nil || outdated {
+		t.Error("the refusal of the next broker does not hold")
 	}
 }
 

@@ -80,11 +80,17 @@ func Open(u *transport.URL, opts ...Option) (*Driver, error) {
 	d.direct, d.bulk, d.fanout = newLane(d, false), newLane(d, false), newLane(d, true)
 	d.publisher = newLink("publish", d, d.servePublisher)
 	d.consumer = newConsumers()
-	d.consumer.link = newLink("consume", d, d.consumer.serve)
+	d.consumer.link = newLink("consume", d, d.serveConsumers)
 	d.replier.driver = d
 	d.replies.driver = d
 	d.replies.prober = newProber(&d.replies)
 	return d, nil
+}
+
+// serveConsumers keeps what is consumed attached to a session until it ends.
+func (d *Driver) serveConsumers(ctx context.Context, s *session) {
+	d.consumer.serve(ctx, s)
+	d.denials.connectionLost(s.cause())
 }
 
 // servePublisher runs the lanes on a session until it ends.
