@@ -9,10 +9,6 @@ import "strings"
 // broken; every other run fails by them.
 var known = []struct{ fault, promised, why string }{
 	{
-		"reply-queue-deleted", "calls in flight that failed",
-		"a reply that lay in the queue is gone with it, and without a probe its call ends by its deadline",
-	},
-	{
 		"quorum-leader-killed", "longest time",
 		"RabbitMQ 4.0 sends again what a channel had under way to a dead leader after up to 10 s, and confirms nothing on that channel before",
 	},

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"strconv"
@@ -379,6 +380,94 @@ func TestWhatHasNoTimeToFinishRunsOnAnotherServer(t *testing.T) {
 	if err := receive(t, answered); err != nil || answer != "host2" {
 		t.Errorf("Call = %q, %v; want the other server's answer", answer, err)
 	}
+}
+
+// TestCallWhoseReplyWasLostWithItsServerRunsElsewhere cuts a server off for good whose method has ended, before the
+// broker has its reply.
+func TestCallWhoseReplyWasLostWithItsServerRunsElsewhere(t *testing.T) {
+	t.Parallel()
+	b := newBus(t)
+	m := newMuffler(t, b.url)
+	g := newGate(t, m.url)
+	ended := make(chan struct{})
+	srv := join(t, g.url).serveLate(t, b.target("host1"), func(context.Context) (string, error) {
+		m.publishes.Store(true)
+		close(ended)
+		return "host1", nil
+	})
+	answered := make(chan error, 1)
+	var answer string
+	client := join(t, b.url).client(t, b, messaging.WithTimeout(2*patience))
+	go func() { answered <- client.Call(t.Context(), "work", nil, &answer) }() // ends with its timeout
+	receiveClosed(t, ended)
+	<-time.After(moment) // for the reply to be under way
+	g.shut.Store(true)
+	g.cut()
+	join(t, b.url).serveLate(t, b.target("host2"), func(context.Context) (string, error) { return "host2", nil })
+	if err := receive(t, answered); err != nil || answer != "host2" {
+		t.Errorf("Call = %q, %v; want the other server's answer", answer, err)
+	}
+	m.publishes.Store(false)
+	g.shut.Store(false)
+	if err := errors.Join(srv.Stop(patient(t)), srv.Wait(patient(t))); err != nil {
+		t.Errorf("the first server, back again: %v", err)
+	}
+}
+
+// TestMessagesThatCannotBeReadAreParkedAsTheyCame sends some kinds of them to a server with late acknowledgement.
+func TestMessagesThatCannotBeReadAreParkedAsTheyCame(t *testing.T) {
+	t.Parallel()
+	withEachQueue(t, func(t *testing.T, b *bus) {
+		server := join(t, b.url)
+		srv := server.serveLate(t, b.target("host1"), func(context.Context) (string, error) { return "good", nil })
+		raw := dial(t, b.url)
+		bad := map[string]amqp.Publishing{
+			"a word": osloMessage(`hello`), "no UTF-8": osloMessage("{\"method\": \"\xff\xfe\"}"), "zero bytes": osloMessage("\x00\x00"),
+			"half an envelope":       osloMessage(`{"oslo.version": "2.0", "oslo.mess`),
+			"another version":        osloMessage(envelope(`"3.0"`, `{"method": "work"}`)),
+			"another content type":   {ContentType: "text/plain", Body: []byte(`{"method": "work"}`)},
+			"compressed that is not": {ContentType: "application/json", Headers: amqp.Table{"compression": "application/x-gzip"}, Body: []byte(`{}`)},
+		}
+		for name, message := range bad {
+			headers := amqp.Table{"x-name": name}
+			maps.Copy(headers, message.Headers)
+			message.Headers = headers
+			rawPublish(t, raw, b.exchange, b.topic, message)
+		}
+		begun := time.Now()
+		if err := join(t, b.url).client(t, b).Call(patient(t), "work", nil, nil); err != nil {
+			t.Errorf("the next call: %v", err)
+		}
+		if took := time.Since(begun); took > promptly {
+			t.Errorf("the next call took %s", took)
+		}
+		eventually(t, "all are parked", func() bool { return srv.Stats().Parked == uint64(len(bad)) })
+		t.Cleanup(func() { remove(t, raw, nil, []string{b.topic + ".parking"}) })
+		ch := channel(t, b.url)
+		for range len(bad) {
+			got, ok, err := ch.Get(b.topic+".parking", true)
+			if err != nil || !ok {
+				t.Fatalf("get a parked message: %v, %v", ok, err)
+			}
+			name := fmt.Sprint(got.Headers["x-name"])
+			want, ok := bad[name]
+			if !ok {
+				t.Fatalf("parked %q, which was not sent, or comes again", name)
+			}
+			delete(bad, name)
+			if string(got.Body) != string(want.Body) || got.ContentType != want.ContentType || got.ContentEncoding != want.ContentEncoding ||
+				got.Headers["compression"] != want.Headers["compression"] || got.DeliveryMode != amqp.Persistent {
+				t.Errorf("%s: parked %+v, want it as it came", name, got)
+			}
+			if reason, _ := got.Headers["goslo.reason"].(string); reason == "" || got.Headers["goslo.queue"] != b.topic {
+				t.Errorf("%s: headers %v, want why and from where", name, got.Headers)
+			}
+		}
+		eventually(t, "nothing is left", func() bool { return queueLength(t, b) == 0 })
+		if got := srv.Stats(); got.Requeued != 0 {
+			t.Errorf("stats %+v, want all parked at once", got)
+		}
+	})
 }
 
 // receiveClosed waits until c is closed.

@@ -3,14 +3,17 @@
 package integration_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"strings"
 	"testing"
+	"time"
 
 	amqp "github.com/rabbitmq/amqp091-go"
 
 	"github.com/goslo/goslo/integration/broker"
+	"github.com/goslo/goslo/target"
 	"github.com/goslo/goslo/transport"
 	"github.com/goslo/goslo/transport/rabbit"
 	"github.com/goslo/goslo/transport/transporttest"
@@ -38,10 +41,47 @@ func conforms(t *testing.T, b *broker.Broker, query string, features transportte
 		})
 	}
 	features.Unreachable = func(tb testing.TB) transport.Driver { tb.Helper(); return openDriver(tb, unreachableURL(tb)) }
+	features.Blocking = func(tb testing.TB) (transport.Driver, func(blocked bool)) {
+		tb.Helper()
+		d, m := connectMuffled(tb, plain, query)
+		return d, func(blocked bool) { m.block(blocked); awaitBlock(tb, raw, d, blocked) }
+	}
+	features.Deaf = func(tb testing.TB) (transport.Driver, func()) {
+		tb.Helper()
+		d, m := connectMuffled(tb, plain, query)
+		return d, func() { m.deafen(tb) }
+	}
 	if !b.CanControl() { // the virtual host is one that others use
 		features.Cleanup = func(tb testing.TB, exchanges, queues []string) { tb.Helper(); remove(tb, raw, exchanges, queues) }
 	}
 	transporttest.Run(t, newDriver, features)
+}
+
+// connectMuffled makes a driver that is connected through a muffler of its own.
+func connectMuffled(tb testing.TB, plain, query string) (*rabbit.Driver, *muffler) {
+	tb.Helper()
+	m := newMuffler(tb, plain)
+	d := openDriver(tb, m.url+query)
+	if err := d.Ping(patient(tb)); err != nil {
+		tb.Errorf("ping: %v", err)
+	}
+	return d, m
+}
+
+// awaitBlock waits until a driver knows that it is blocked, which only a cast can tell: one to nobody.
+func awaitBlock(tb testing.TB, raw *amqp.Connection, d *rabbit.Driver, blocked bool) {
+	tb.Helper()
+	if !blocked {
+		return
+	}
+	nobody := target.Target{Exchange: unique("exchange"), Topic: "nobody"}
+	tb.Cleanup(func() { remove(tb, raw, []string{nobody.Exchange}, nil) })
+	eventually(tb, "the driver is blocked", func() bool {
+		ctx, cancel := context.WithTimeout(tb.Context(), 50*time.Millisecond)
+		defer cancel()
+		err := d.Cast(ctx, nobody, &transport.Request{Method: "nothing"}, transport.SendOptions{})
+		return errors.Is(err, transport.ErrBlocked)
+	})
 }
 
 func openDriver(tb testing.TB, url string) *rabbit.Driver {

@@ -24,14 +24,18 @@ import (
 )
 
 // muffler is a proxy in front of a broker that can keep from its clients what would tell them, or would have told
-// them, that they hear nothing: the connection looks healthy.
+// them, that they hear nothing, and from the broker what they publish: the connection looks healthy.
 type muffler struct {
-	url      string      // of the transport, through the muffler
-	cancels  atomic.Bool // swallow that the broker cancelled a consumer
-	messages atomic.Bool // swallow deliveries
+	url       string      // of the transport, through the muffler
+	cancels   atomic.Bool // swallow that the broker cancelled a consumer
+	messages  atomic.Bool // swallow deliveries
+	publishes atomic.Bool // swallow what is published
 
 	mu        sync.Mutex              // protects what follows, and writes to the broker
 	consumers map[string]func() error // cancel the consumer of a queue behind its client's back
+
+	told    sync.Mutex // protects what follows, and writes to clients
+	clients map[net.Conn]bool
 }
 
 // Methods of class basic (AMQP 0-9-1, section 1.8).
@@ -39,6 +43,26 @@ const (
 	basicCancel  = 60<<16 | 30 // by who consumes, or by the broker
 	basicDeliver = 60<<16 | 60
 )
+
+// Methods of class connection that RabbitMQ has added (its page on blocked connections).
+const (
+	connectionBlocked   = 10<<16 | 60
+	connectionUnblocked = 10<<16 | 61
+)
+
+// block tells the clients, in the broker's name, that it takes no messages for now, or that it takes them again.
+func (m *muffler) block(blocked bool) {
+	payload := binary.BigEndian.AppendUint32(nil, connectionUnblocked)
+	if blocked {
+		const reason = "low on memory"
+		payload = append(append(binary.BigEndian.AppendUint32(nil, connectionBlocked), byte(len(reason))), reason...)
+	}
+	m.told.Lock()
+	defer m.told.Unlock()
+	for client := range m.clients {
+		_ = writeFrame(client, frameMethod, 0, payload) // to who has gone it makes no difference
+	}
+}
 
 func newMuffler(tb testing.TB, transportURL string) *muffler {
 	tb.Helper()
@@ -50,7 +74,7 @@ func newMuffler(tb testing.TB, transportURL string) *muffler {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	m := &muffler{url: fmt.Sprintf("rabbit://%s:%s@%s/%s", uri.Username, uri.Password, l.Addr(), strings.TrimPrefix(uri.Vhost, "/")), consumers: make(map[string]func() error)}
+	m := &muffler{url: fmt.Sprintf("rabbit://%s:%s@%s/%s", uri.Username, uri.Password, l.Addr(), strings.TrimPrefix(uri.Vhost, "/")), consumers: make(map[string]func() error), clients: make(map[net.Conn]bool)}
 	var running sync.WaitGroup
 	running.Go(func() {
 		for {
@@ -69,6 +93,9 @@ func newMuffler(tb testing.TB, transportURL string) *muffler {
 			})
 			running.Go(func() { // until the broker does
 				_ = m.pass(client, server)
+				m.told.Lock()
+				delete(m.clients, client)
+				m.told.Unlock()
 				_ = client.Close()
 			})
 		}
@@ -85,13 +112,24 @@ func (m *muffler) forward(server io.Writer, client io.Reader) error {
 	if _, err := io.CopyN(server, client, int64(len("AMQP\x00\x00\x09\x01"))); err != nil {
 		return err
 	}
+	content := make(map[int]bool) // the channels on which the content of a swallowed message is to come
 	for {
 		kind, channel, payload, err := readFrame(client)
 		if err != nil {
 			return err
 		}
+		method, err := parseMethod(payload)
+		if kind != frameMethod || err != nil {
+			method = nil
+		}
+		if kind == frameMethod {
+			content[channel] = method != nil && method.Name == "basic.publish" && m.publishes.Load()
+		}
+		if content[channel] {
+			continue
+		}
 		m.mu.Lock()
-		if method, err := parseMethod(payload); kind == frameMethod && err == nil && method != nil && method.Name == "basic.consume" {
+		if method != nil && method.Name == "basic.consume" {
 			m.consumers[method.Fields["queue"].(string)] = func() error {
 				return writeFrame(server, kind, channel, cancelOf(method.Fields["consumer_tag"].(string)))
 			}
@@ -127,8 +165,25 @@ func (m *muffler) drop(t *testing.T, queue string) {
 	}
 }
 
+// deafen is drop for the queues on which replies come.
+func (m *muffler) deafen(tb testing.TB) {
+	tb.Helper()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for queue, cancel := range m.consumers {
+		if strings.HasPrefix(queue, "reply_") {
+			if err := cancel(); err != nil {
+				tb.Errorf("cancel the consumer of %s: %v", queue, err)
+			}
+		}
+	}
+}
+
 // pass hands on what the broker says, frame by frame, but for what is to be swallowed.
-func (m *muffler) pass(client io.Writer, server io.Reader) error {
+func (m *muffler) pass(client net.Conn, server io.Reader) error {
+	m.told.Lock()
+	m.clients[client] = true
+	m.told.Unlock()
 	content := make(map[uint16]bool) // the channels on which the content of a swallowed delivery is to come
 	var head [7]byte
 	for {
@@ -153,7 +208,10 @@ func (m *muffler) pass(client io.Writer, server io.Reader) error {
 				continue
 			}
 		}
-		if _, err := client.Write(frame.Bytes()); err != nil {
+		m.told.Lock()
+		_, err := client.Write(frame.Bytes())
+		m.told.Unlock()
+		if err != nil {
 			return err
 		}
 	}
@@ -163,22 +221,35 @@ func (m *muffler) pass(client io.Writer, server io.Reader) error {
 // Its calls in flight learn of that by the first that times out; the next ones work, and another client sees nothing.
 func TestReplyPathThatIsLostIsReplaced(t *testing.T) {
 	t.Parallel()
-	for name, lose := range map[string]func(t *testing.T, b *bus, m *muffler, queue string){
-		"deleted, the cancel is lost": func(t *testing.T, b *bus, m *muffler, queue string) {
+	for name, tt := range map[string]struct {
+		query string
+		lose  func(t *testing.T, b *bus, m *muffler, queue string)
+		proof time.Duration // how long a probe takes
+	}{
+		"deleted, the cancel is lost": {"", func(t *testing.T, b *bus, m *muffler, queue string) {
 			t.Helper()
 			m.cancels.Store(true)
 			deleteQueue(t, b, queue)
-		},
-		"there, and its consumer hears nothing": func(t *testing.T, _ *bus, m *muffler, _ string) {
+		}, time.Second},
+		"its consumer is gone, and it has expired": {"?rabbit_transient_queues_ttl=1", func(t *testing.T, b *bus, m *muffler, queue string) {
+			t.Helper()
+			m.drop(t, queue)
+			<-time.After(3 * time.Second) // to look at it would keep it
+			if _, err := channel(t, b.url).QueueDeclarePassive(queue, false, false, false, false, nil); err == nil {
+				t.Error("the reply queue has not expired")
+			}
+		}, time.Second},
+		"its consumer is gone": {"", func(t *testing.T, _ *bus, m *muffler, queue string) { t.Helper(); m.drop(t, queue) }, 2 * time.Second},
+		"there, and its consumer hears nothing": {"", func(t *testing.T, _ *bus, m *muffler, _ string) {
 			t.Helper()
 			m.messages.Store(true)
-		},
+		}, 2 * time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			b := newBus(t)
 			m := newMuffler(t, b.url)
-			tap := newTap(t, m.url)
+			tap := newTap(t, m.url+tt.query)
 			server, deaf, other := join(t, b.url), join(t, tap.url), join(t, b.url)
 			server.serve(t, b.target("host1"), newEndpoints("host1", server.notes)...)
 			c, others := deaf.client(t, b, messaging.WithTimeout(patience)), other.client(t, b, messaging.WithTimeout(patience))
@@ -189,21 +260,21 @@ func TestReplyPathThatIsLostIsReplaced(t *testing.T) {
 			ctx := patient(t)
 			go func() { inFlight <- c.Call(ctx, "sleep", args{"seconds": 15}, nil) }()      // ends with ctx
 			go func() { untouched <- others.Call(ctx, "sleep", args{"seconds": 6}, nil) }() // ends with ctx
-			lose(t, b, m, declared(t, tap, "^reply_[0-9a-f]{32}$"))
-			lost := time.Now()
+			tt.lose(t, b, m, declared(t, tap, "^reply_[0-9a-f]{32}$"))
 
 			err := c.Prepare(messaging.WithTimeout(time.Second)).Call(t.Context(), "who", nil, nil)
 			if !errors.Is(err, messaging.ErrTimeout) {
 				t.Errorf("the first call after it = %v, want a timeout", err)
 			}
+			timedOut := time.Now()
 			err = receive(t, inFlight)
-			took := time.Since(lost)
+			took := time.Since(timedOut)
 			t.Logf("after %s the call in flight ended: %v", took, err)
 			if !errors.Is(err, messaging.ErrReplyPathLost) || errors.Is(err, messaging.ErrTimeout) {
 				t.Errorf("the call in flight = %v, want ErrReplyPathLost", err)
 			}
-			if took > 5*time.Second {
-				t.Errorf("the call in flight learnt of it after %s, want the second of the timeout, two of the probe and little more", took)
+			if took > tt.proof+500*time.Millisecond {
+				t.Errorf("the call in flight learnt of it %s after the timeout, want %s and little more", took, tt.proof)
 			}
 			m.messages.Store(false)
 			within(t, time.Now(), "the next call", func(ctx context.Context) error { return c.Call(ctx, "who", nil, nil) })
@@ -217,6 +288,49 @@ func TestReplyPathThatIsLostIsReplaced(t *testing.T) {
 				t.Errorf("stats of the other client %+v, want it untouched", got)
 			}
 		})
+	}
+}
+
+// TestReplyQueueThatExpiredWhileTheLinkWasCutIsReplaced has a client away for longer than its reply queue lasts.
+func TestReplyQueueThatExpiredWhileTheLinkWasCutIsReplaced(t *testing.T) {
+	t.Parallel()
+	b := busOf(t, broker.Shared(t))
+	g := newGate(t, b.url)
+	server, away, other := join(t, b.url), join(t, g.url+"?rabbit_transient_queues_ttl=1"), join(t, b.url)
+	server.serve(t, b.target("host1"), newEndpoints("host1", server.notes)...)
+	c, others := away.client(t, b, messaging.WithTimeout(patience)), other.client(t, b, messaging.WithTimeout(patience))
+	ctx := patient(t)
+	begin := func(c *messaging.Client, seconds float64) <-chan error {
+		ended := make(chan error, 1)
+		go func() { ended <- c.Call(ctx, "work", args{"seconds": seconds}, nil) }() // ends with ctx
+		receive(t, server.notes)
+		return ended
+	}
+	short, long, untouched := begin(c, 0.5), begin(c, 8), begin(others, 3)
+	sessions := away.driver.Stats().Sessions
+	g.shut.Store(true)
+	g.cut()
+	<-time.After(2 * time.Second) // its queue lasts for one
+	g.shut.Store(false)
+	eventually(t, "both connections are made again", func() bool { return away.driver.Stats().Sessions == sessions+2 })
+	back := time.Now()
+	for name, ended := range map[string]<-chan error{"answered meanwhile": short, "still running": long} {
+		err := receive(t, ended)
+		took := time.Since(back)
+		t.Logf("the call that is %s ended %s after the client was back: %v", name, took, err)
+		if !errors.Is(err, messaging.ErrReplyPathLost) || took > time.Second {
+			t.Errorf("the call that is %s ended after %s: %v; want ErrReplyPathLost within a second", name, took, err)
+		}
+	}
+	within(t, time.Now(), "the next call", func(ctx context.Context) error { return c.Call(ctx, "who", nil, nil) })
+	if err := receive(t, untouched); err != nil {
+		t.Errorf("a call of another client: %v", err)
+	}
+	if got := away.driver.Stats(); got.ReplyPathsLost != 1 {
+		t.Errorf("stats %+v, want one path lost", got)
+	}
+	if got := other.driver.Stats(); got.ReplyPathsLost != 0 || got.Sessions != 2 {
+		t.Errorf("stats of the other client %+v, want it untouched", got)
 	}
 }
 
@@ -302,6 +416,61 @@ func TestProbesAreAnsweredWhileReplyPathIsWell(t *testing.T) {
 	}
 }
 
+// backlog is a queue of more than its one server may hold at once, which does not finish anything before it is let.
+type backlog struct {
+	release  context.CancelFunc
+	ran      atomic.Int64
+	answered chan error // of a call behind everything else
+	server   *party
+}
+
+// backlogLength is how many casts are in it.
+const backlogLength = 200
+
+func newBacklog(t *testing.T, b *bus) *backlog {
+	t.Helper()
+	on := &bus{url: b.url, exchange: b.exchange, topic: unique("topic")}
+	held, release := context.WithCancel(context.Background())
+	q := &backlog{release: release, answered: make(chan error, 1), server: join(t, b.url)}
+	ep := messaging.NewEndpoint()
+	messaging.Handle(ep, "work", func(context.Context, struct{}) (string, error) {
+		<-held.Done()
+		q.ran.Add(1)
+		return "", nil
+	})
+	const places, prefetch = 2, 4
+	q.server.serveWith(t, on.target("host1"), []*messaging.Endpoint{ep},
+		messaging.WithExecutorThreadPoolSize(places), messaging.WithPrefetch(prefetch))
+	t.Cleanup(release)
+	client := join(t, b.url).client(t, on, messaging.WithTimeout(3*patience))
+	for range backlogLength {
+		if err := client.Cast(patient(t), "work", nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx := t.Context()
+	go func() { q.answered <- client.Call(ctx, "work", nil, nil) }() // ends with ctx
+	queued := channel(t, b.url)
+	eventually(t, "the call is in the queue", func() bool {
+		q, err := queued.QueueDeclarePassive(on.topic, false, false, false, false, nil)
+		return err == nil && q.Messages == backlogLength+1-places-prefetch
+	})
+	return q
+}
+
+// run lets the server work, and waits until it is done.
+func (q *backlog) run(t *testing.T) {
+	t.Helper()
+	sessions := q.server.driver.Stats().Sessions
+	begun := time.Now()
+	q.release()
+	eventually(t, "everything is run", func() bool { return q.ran.Load() == backlogLength+1 })
+	t.Logf("%d requests, 4 at a time, took %s", backlogLength+1, time.Since(begun).Round(time.Millisecond))
+	if got := q.server.driver.Stats(); got.Sessions != sessions || got.Stale != 0 || got.Duplicates != 0 {
+		t.Errorf("stats %+v, want the same connections, and everything once", got)
+	}
+}
+
 // TestBrokerInAlarmBlocksPublishersAndNobodyElse has a broker of its own run short of memory, as it thinks, and then
 // freezes it: publishing waits with the caller's deadline, and closing never takes longer than three seconds.
 func TestBrokerInAlarmBlocksPublishersAndNobodyElse(t *testing.T) {
@@ -313,6 +482,7 @@ func TestBrokerInAlarmBlocksPublishersAndNobodyElse(t *testing.T) {
 	if err := c.Call(t.Context(), "who", nil, nil); err != nil {
 		t.Fatal(err)
 	}
+	backlog := newBacklog(t, b)
 	alarm := func(t *testing.T, watermark ...string) time.Time {
 		t.Helper()
 		if _, err := own.Ctl(t.Context(), append([]string{"set_vm_memory_high_watermark"}, watermark...)...); err != nil {
@@ -348,6 +518,15 @@ func TestBrokerInAlarmBlocksPublishersAndNobodyElse(t *testing.T) {
 			t.Errorf("three sends of 1, 2 and 2 s took %s", took)
 		}
 	})
+	t.Run("consumers go on", func(t *testing.T) {
+		backlog.run(t)
+		if err := c.Prepare(messaging.WithTimeout(time.Second)).Cast(t.Context(), "echo", nil); !errors.Is(err, messaging.ErrBlocked) {
+			t.Errorf("Cast = %v, want ErrBlocked: the alarm lasts", err)
+		}
+		if len(backlog.answered) != 0 {
+			t.Error("a call was answered, want its reply to wait for the end of the alarm")
+		}
+	})
 	t.Run("publishing resumes", func(t *testing.T) {
 		waiting := make(chan error, 1)
 		ctx := patient(t)
@@ -355,6 +534,9 @@ func TestBrokerInAlarmBlocksPublishersAndNobodyElse(t *testing.T) {
 		lifted := alarm(t, "0.6")
 		if err := receive(t, waiting); err != nil {
 			t.Errorf("the call that waited: %v", err)
+		}
+		if err := receive(t, backlog.answered); err != nil {
+			t.Errorf("the call that was run during the alarm: %v", err)
 		}
 		if took := time.Since(lifted); took > 2*time.Second {
 			t.Errorf("publishing resumed after %s, want within 2s", took)

@@ -21,6 +21,8 @@ import (
 // gate is a proxy in front of a broker that cuts connections.
 type gate struct {
 	url string // of the transport, through the gate
+	// shut makes it cut every new connection at once.
+	shut atomic.Bool
 	// booting makes it cut every new connection whose client has sent more than the protocol header.
 	booting atomic.Bool
 
@@ -70,6 +72,9 @@ func (g *gate) pass(client net.Conn, behind string) {
 		g.mu.Unlock()
 		_ = client.Close()
 	}()
+	if g.shut.Load() {
+		return
+	}
 	server, err := net.Dial("tcp", behind)
 	if err != nil {
 		return

@@ -272,6 +272,53 @@ func TestStreamFanoutReachesEveryServerAcrossAReconnect(t *testing.T) {
 	}
 }
 
+// TestStreamFanoutIsSharedWithPython has servers in Python and in Go read one stream, to which clients of both publish.
+func TestStreamFanoutIsSharedWithPython(t *testing.T) {
+	t.Parallel()
+	pythons := slices.DeleteFunc(slices.Clone(pythons()), func(py *python) bool { return py.version == "14.0" }) // which knows no streams
+	withPythons(t, pythons, func(t *testing.T, py *python) {
+		b := newBus(t)
+		b.url += "?rabbit_quorum_queue=true&rabbit_transient_quorum_queue=true&rabbit_stream_fanout=true&rabbit_qos_prefetch_count=10"
+		t.Cleanup(func() { remove(t, dial(t, b.url), nil, []string{b.topic + "_fanout"}) })
+		servers := startServers(t, py, b)
+		own, sender := join(t, b.url), join(t, b.url)
+		own.serve(t, b.target("first"), newEndpoints("first", own.notes)...)
+		client, pythonClient := sender.client(t, b, messaging.WithTimeout(patience)), startClient(t, py, b.url)
+		for n, fanout := range []func(number int){
+			func(n int) {
+				if err := client.Fanout(patient(t), "note", args{"number": n}); err != nil {
+					t.Errorf("fanout %d from Go: %v", n, err)
+				}
+			},
+			func(n int) {
+				to := b.to("")
+				to.Fanout = true
+				pythonClient.do(t, command{Op: "cast", Target: to, Method: "note", Args: fmt.Sprintf(`{"number": %d}`, n)}).want(t, `None`)
+			},
+		} {
+			fanout(n)
+			got := []note{receive(t, servers.notes), receive(t, servers.notes), receive(t, own.notes)}
+			names := make([]string, len(got))
+			for i := range got {
+				names[i] = got[i].Server
+				if number := fmt.Sprint(got[i].Args["number"]); number != strconv.Itoa(n) {
+					t.Errorf("server %s ran fanout %s, want %d", names[i], number, n)
+				}
+			}
+			if want := []string{"first", "host1", "host2"}; !slices.Equal(sorted(names), want) {
+				t.Errorf("fanout %d ran on %v, want each of %v once", n, names, want)
+			}
+		}
+		receiveNothing(t, servers.notes)
+		receiveNothing(t, own.notes)
+		want(t, client.Prepare(messaging.ToServer("host1")), "who", nil, "host1")
+		ch := channel(t, b.url)
+		if _, err := ch.QueueDeclarePassive(b.topic+"_fanout", true, false, false, false, amqp.Table{"x-queue-type": "stream"}); err != nil {
+			t.Errorf("the stream: %v", err)
+		}
+	})
+}
+
 // TestStreamThatIsDeletedIsReadFromItsNewBeginning: an offset of the old stream, which is 5, would skip what is in the new
 // one.
 func TestStreamThatIsDeletedIsReadFromItsNewBeginning(t *testing.T) {

@@ -176,7 +176,13 @@ func (p *python) require(tb testing.TB) {
 // version of oslo.messaging.
 func withEachPython(t *testing.T, test func(t *testing.T, py *python)) {
 	t.Helper()
-	for _, py := range pythons() {
+	withPythons(t, pythons(), test)
+}
+
+// withPythons is withEachPython for some of them.
+func withPythons(t *testing.T, pythons []*python, test func(t *testing.T, py *python)) {
+	t.Helper()
+	for _, py := range pythons {
 		t.Run(py.version, func(t *testing.T) {
 			t.Parallel()
 			py.require(t)

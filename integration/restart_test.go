@@ -325,18 +325,39 @@ func TestDeletedReplyQueueDoesNotDeafenTheClient(t *testing.T) {
 		deleteQueue(t, b, queue)
 		within(t, time.Now(), "the client hears", func(ctx context.Context) error { return c.Call(ctx, "who", nil, nil) })
 	})
-	t.Run("during a call", func(t *testing.T) {
-		running := make(chan error, 1)
-		ctx := patient(t)
-		go func() { running <- c.Call(ctx, "work", args{"seconds": 1}, nil) }() // ends with ctx
+	t.Run("during calls", func(t *testing.T) { deletedDuringCalls(t, b, c, server, queue) })
+	within(t, time.Now(), "the client hears", func(ctx context.Context) error { return c.Call(ctx, "who", nil, nil) })
+	if got := client.driver.Stats(); got.Sessions != 2 || got.ReplyPathsLost != 0 {
+		t.Errorf("stats %+v, want the same connections and the same queue", got)
+	}
+}
+
+// deletedDuringCalls deletes a reply queue while calls run: a long one and a monitored one go on, one that had just been
+// sent may have been answered at that moment, and is told.
+func deletedDuringCalls(t *testing.T, b *bus, c *messaging.Client, server *party, queue string) {
+	t.Helper()
+	ctx := patient(t)
+	begin := func(c *messaging.Client, seconds float64) <-chan error {
+		ended := make(chan error, 1)
+		go func() { ended <- c.Call(ctx, "work", args{"seconds": seconds}, nil) }() // ends with ctx
 		receive(t, server.notes)
-		deleteQueue(t, b, queue)
-		if err := receive(t, running); err != nil {
-			t.Errorf("the call that was running: %v", err)
+		return ended
+	}
+	long := begin(c, 4)
+	<-time.After(1500 * time.Millisecond) // to be no call that was just sent
+	fresh, monitored := begin(c, 4), begin(c.Prepare(messaging.WithCallMonitor(2*time.Second)), 3)
+	deleteQueue(t, b, queue)
+	deleted := time.Now()
+	err := receive(t, fresh)
+	took := time.Since(deleted)
+	t.Logf("the call that had just been sent ended after %s: %v", took, err)
+	if !errors.Is(err, messaging.ErrReplyPathLost) || took > 1500*time.Millisecond {
+		t.Errorf("it ended after %s: %v; want ErrReplyPathLost within a second", took, err)
+	}
+	for name, ended := range map[string]<-chan error{"long": long, "monitored": monitored} {
+		if err := receive(t, ended); err != nil {
+			t.Errorf("the call that is %s: %v", name, err)
 		}
-	})
-	if got := client.driver.Stats().Cancelled; got != 2 {
-		t.Errorf("%d consumers were cancelled, want 2", got)
 	}
 }
 

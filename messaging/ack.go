@@ -31,15 +31,20 @@ const (
 	// RPC.Redelivered: an interceptor can refuse such requests where a method must by no means run twice, at the price of
 	// refusing also what was handed out before and not begun.
 	AckOnStart AckMode = "start"
-	// AckOnFinish acknowledges a request when its method has ended and the reply is on its way: it is run at least
+	// AckOnFinish acknowledges a request when its method has ended and the broker has the reply: it is run at least
 	// once. What a server had not finished that dies, loses its connection, or has no time left to stop, the broker
-	// gives to another, or to the same one again: methods must bear to be run twice.
+	// gives to another, or to the same one again: methods must bear to be run twice. A reply that waits for the broker
+	// takes no handler's place. It counts to the prefetch, for ten seconds at most: then the request is acknowledged
+	// without it.
 	//
 	// A method that fails has finished: its caller gets the failure. [Requeue] is the way to be run again.
 	//
 	// Within one server a request that runs is not begun a second time, and one that was finished within the last
 	// minute or so is not run again, however often it is delivered. Where the connection is lost before the
 	// acknowledgement, another server may get the request and run it again.
+	//
+	// What cannot be read as a request is parked (see [WithMaxDeliveries]). With the other modes it is rejected, counted
+	// and logged.
 	//
 	// RabbitMQ closes the channel of a consumer that does not acknowledge within its consumer_timeout, 30 minutes by
 	// default, and delivers everything that was not acknowledged again. Methods that take longer need a larger one.
@@ -59,7 +64,7 @@ const DefaultMaxDeliveries = 5
 // method asks to be run again (see [Requeue]), or that ends the process it runs in, again and again. The default is
 // 5. A delivery counts also where a server gave the request back before it had begun.
 //
-// When that many were in vain the request is parked: it goes to the queue of the topic's name with ".parking" behind
+// When that many were in vain the request is parked, as is at once what cannot be read: it goes to the queue of the topic's name with ".parking" behind
 // it, which is durable and made where it does not exist. There it keeps its body, properties and headers, with why,
 // when, from which queue and after how many deliveries in the headers goslo.reason, goslo.time, goslo.queue and
 // goslo.deliveries. Whoever waits for it gets a failure that says so. Nobody consumes that queue: a person looks at
@@ -115,6 +120,8 @@ const (
 	// moveTimeout is how long the broker may take to confirm a request that is moved. A blocked publisher must not
 	// cost a place for longer.
 	moveTimeout = 10 * time.Second
+	// confirmTimeout is how long the broker may take to confirm a reply until its request is acknowledged all the same.
+	confirmTimeout = 10 * time.Second
 	// returnPause is how long a request keeps its place before it goes back because it could not be moved: it may
 	// come again at once.
 	returnPause = time.Second
@@ -216,9 +223,53 @@ func (s *MessageHandlingServer) finish(r *run, j *job, reply *transport.Reply, e
 	case late && asksAgain(err):
 		s.again(r, j, err)
 	default:
-		s.reply(r, j.in, reply, err)
-		s.settle(r, j)
+		if err != nil {
+			s.logFailure(j.request, err)
+		}
+		if late {
+			s.answerLate(r, j, reply)
+		} else {
+			s.answer(r, j.in, reply)
+		}
 	}
+}
+
+// answerLate answers, and acknowledges when the broker has the answer: a server that dies before that would take it
+// along. Nobody waits for that but Wait.
+func (s *MessageHandlingServer) answerLate(r *run, j *job, reply *transport.Reply) {
+	follower, ok := j.in.(transport.ReplyFollower)
+	if !ok || !j.request.Call() {
+		s.answer(r, j.in, reply)
+		s.settle(r, j)
+		return
+	}
+	settled := make(chan error, 1)
+	err := s.send(r, j.request, reply, func(ctx context.Context, reply *transport.Reply) error {
+		return follower.ReplyThen(ctx, reply, func(err error) { settled <- err })
+	})
+	if err != nil {
+		settled <- err
+	}
+	r.settling.Go(func() { s.settleAnswered(r, j, settled) })
+}
+
+// settleAnswered settles a request when it is known what became of its reply. One that a driver which is closed has not
+// sent is not finished.
+func (s *MessageHandlingServer) settleAnswered(r *run, j *job, settled <-chan error) {
+	timer := time.NewTimer(confirmTimeout)
+	defer timer.Stop()
+	select {
+	case err := <-settled:
+		if errors.Is(err, transport.ErrClosed) {
+			s.giveBack(r, j)
+			return
+		}
+	case <-timer.C:
+		if held, ok := s.limit.Pass("unconfirmed"); ok {
+			s.requestLog(j.request).WithField("held_back", held).Warn("acknowledged, though the broker has not confirmed the reply")
+		}
+	}
+	s.settle(r, j)
 }
 
 // interrupted tells that the method did not finish because Wait's context ended.
@@ -282,6 +333,12 @@ func (s *MessageHandlingServer) park(r *run, j *job, n int, reason error) {
 		_ = in.Ack(context.WithoutCancel(r.handling)) // else it comes again, and is parked too
 	}
 	s.answerFailure(r, j.in, parked)
+}
+
+// parkMalformed takes out of its queue what cannot be read.
+func (s *MessageHandlingServer) parkMalformed(r *run, j *job) {
+	n, _ := deliveries(j.in)
+	s.park(r, j, n, j.fault)
 }
 
 // answerFailure answers a call whose method did not run to its end.

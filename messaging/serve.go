@@ -24,11 +24,16 @@ type job struct {
 	request *transport.Request
 	call    *dispatcher.Call // what the request asks for; nil where there is nothing of that name
 	err     error            // why there is nothing
+	fault   error            // why the message cannot be read, of which nothing else is known then
 }
 
 func (s *MessageHandlingServer) newJob(in transport.Incoming) *job {
 	req := in.Request()
 	j := &job{in: in, request: req}
+	if m, ok := in.(transport.Malformed); ok && m.Malformed() != nil {
+		j.fault = m.Malformed()
+		return j
+	}
 	j.err = recovered(func() (err error) { // an access policy may be the user's own
 		j.call, err = s.dispatcher.Find(&dispatcher.Request{
 			Method: req.Method, Namespace: req.Namespace, Version: req.Version, Fault: req.Fault,
@@ -131,6 +136,10 @@ func (s *MessageHandlingServer) serve(r *run, j *job) {
 	if redelivered(j.in) {
 		s.redelivered.Add(1)
 	}
+	if j.fault != nil {
+		s.parkMalformed(r, j)
+		return
+	}
 	// The slot is held: acknowledge, and only then run. RPC is at most once
 	// (oslo_messaging/rpc/server.py, _process_incoming), unless the server is told otherwise.
 	if !s.accept(r, j) {
@@ -215,29 +224,28 @@ func methodContext(ctx context.Context, req *transport.Request, rpc *RPC, codec 
 	return context.WithDeadlineCause(ctx, req.Deadline, errCallerGone)
 }
 
-func (s *MessageHandlingServer) reply(r *run, in transport.Incoming, reply *transport.Reply, err error) {
-	if err != nil {
-		s.logFailure(in.Request(), err)
-	}
-	s.answer(r, in, reply)
-}
-
 // answer sends a reply to who waits for one.
 func (s *MessageHandlingServer) answer(r *run, in transport.Incoming, reply *transport.Reply) {
-	req := in.Request()
-	if !req.Call() {
-		return
+	if in.Request().Call() {
+		_ = s.send(r, in.Request(), reply, in.Reply) // is logged
 	}
+}
+
+// send sends a reply, and logs where that fails.
+func (s *MessageHandlingServer) send(
+	r *run, req *transport.Request, reply *transport.Reply, send func(context.Context, *transport.Reply) error,
+) error {
 	ctx := context.WithoutCancel(r.handling)
-	err := in.Reply(ctx, reply)
+	err := send(ctx, reply)
 	if errors.Is(err, transport.ErrTooLarge) { // the caller must learn of it
 		s.requestLog(req).WithError(err).Error("the result is too large")
 		codec := s.serializers.of(req.ContentType)
-		err = in.Reply(ctx, &transport.Reply{Failure: s.config.failures.encode(err, codec), Ending: true})
+		err = send(ctx, &transport.Reply{Failure: s.config.failures.encode(err, codec), Ending: true})
 	}
 	if err != nil {
 		s.requestLog(req).WithError(err).Error("cannot send the reply")
 	}
+	return err
 }
 
 // finishExit is finish for a method that has ended its goroutine. It runs deferred, on what is left of that.

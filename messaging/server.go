@@ -75,7 +75,8 @@ type ServerStats struct {
 	Failed uint64
 	// Requeued is how many requests went back to their queue because their methods asked for it (see [Requeue]).
 	Requeued uint64
-	// Parked is how many requests were put aside after too many deliveries (see [WithMaxDeliveries]).
+	// Parked is how many requests were put aside after too many deliveries, or because they could not be read (see
+	// [WithMaxDeliveries]).
 	Parked uint64
 	// Abandoned is how many requests were acknowledged with [AckOnReceive] and not run, since Wait's context ended.
 	Abandoned uint64
@@ -129,7 +130,8 @@ type run struct {
 	resuming    context.Context //nolint:containedctx // ends when nothing must be begun any more
 	resumed     chan struct{}   // closed when the loop has ended that runs what limits kept back
 	backlog     backlog
-	begunAll    bool // Wait's
+	begunAll    bool           // Wait's
+	settling    sync.WaitGroup // requests whose replies are on their way; they are acknowledged then
 
 	handling     context.Context //nolint:containedctx // what handlers' contexts are made of; ends with Wait
 	stopHandling context.CancelCauseFunc
@@ -360,6 +362,13 @@ func (s *MessageHandlingServer) drain(ctx context.Context, r *run) error {
 		return &TaskTimeoutError{Task: "wait", Waiting: "running handlers", Err: err}
 	}
 	r.stopHandling(errStopped)
+	settled := make(chan struct{})
+	go func() { r.settling.Wait(); close(settled) }() // ends when the last of them has waited long enough
+	select {
+	case <-settled:
+	case <-ctx.Done():
+		return &TaskTimeoutError{Task: "wait", Waiting: "replies to be confirmed", Err: context.Cause(ctx)}
+	}
 	<-r.polled // at once, and so is the other: the loops have no executor any more
 	<-r.resumed
 	return r.listener.Close(ctx)

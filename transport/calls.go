@@ -102,6 +102,37 @@ func (c *Calls) Fail(err error) {
 	}
 }
 
+// SentWithin are the calls that wait, whose requests were sent at most age ago, and of which no heartbeats tell that
+// their methods still run.
+func (c *Calls) SentWithin(age time.Duration) []*PendingCall {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var calls []*PendingCall
+	for _, p := range c.waiting {
+		if p.monitor == 0 && p.sentWithin(age) {
+			calls = append(calls, p)
+		}
+	}
+	return calls
+}
+
+// FailThose ends with err which of those calls still wait, and returns how many did.
+func (c *Calls) FailThose(calls []*PendingCall, err error) (failed int) {
+	for _, p := range calls {
+		c.mu.Lock()
+		waits := c.waiting[p.id] == p
+		if waits {
+			delete(c.waiting, p.id)
+		}
+		c.mu.Unlock()
+		if waits {
+			p.Fail(err)
+			failed++
+		}
+	}
+	return failed
+}
+
 // Close ends every waiting call, and each that begins later, with err.
 func (c *Calls) Close(err error) {
 	c.mu.Lock()
@@ -148,6 +179,12 @@ func (p *PendingCall) Sent() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.timeline.Sent = p.timeline.now()
+}
+
+func (p *PendingCall) sentWithin(age time.Duration) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.timeline.Sent > 0 && p.timeline.now()-p.timeline.Sent <= age
 }
 
 // Settled notes what the broker made of the request: nil is that it took it. ErrUndeliverable ends the call only

@@ -411,3 +411,38 @@ func TestPrepareFillsInWhatTheRequestOwes(t *testing.T) {
 		t.Error("cast: there is no unique id")
 	}
 }
+
+// TestCallsThatWereJustSentCanBeFailedAlone has calls of each kind, and fails those that had just been sent.
+func TestCallsThatWereJustSentCanBeFailedAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var calls transport.Calls
+		begun := func(id string, monitor time.Duration) *transport.PendingCall {
+			<-time.After(time.Millisecond) // a time line counts from the begin
+			call := begin(t, &calls, id, monitor)
+			<-time.After(time.Millisecond)
+			call.Sent()
+			return call
+		}
+		begun("old", 0)
+		<-time.After(time.Second)
+		recent, answered := begun("recent", 0), begun("answered", 0)
+		begun("monitored", time.Minute)
+		begin(t, &calls, "unsent", 0)
+		those := calls.SentWithin(time.Second)
+		if len(those) != 2 {
+			t.Errorf("%d calls were sent within a second, want 2", len(those))
+		}
+		deliver(t, &calls, replyTo("answered", "1", true))
+		if n := calls.FailThose(those, transport.ErrReplyPathLost); n != 1 {
+			t.Errorf("%d calls failed, want 1", n)
+		}
+		if _, err := recent.Wait(t.Context()); !errors.Is(err, transport.ErrReplyPathLost) {
+			t.Errorf("Wait = %v, want ErrReplyPathLost", err)
+		}
+		if _, err := answered.Wait(t.Context()); err != nil {
+			t.Errorf("Wait of the call that was answered = %v", err)
+		}
+		wantWaiting(t, &calls, 3)
+	})
+}

@@ -29,7 +29,7 @@ var (
 	// may not have been taken.
 	ErrConnectionLost = errors.New("connection lost before the broker confirmed")
 	// ErrReplyPathLost tells that replies to this client did not arrive: the queue on which they come was lost. The
-	// request may have run, and its reply went nowhere; further calls use another queue.
+	// request may have run, and its reply went nowhere; further calls are answered again.
 	ErrReplyPathLost = errors.New("the path of replies was lost")
 	// ErrNotConnected tells that the broker could not be reached in the attempts allowed, or not before the context
 	// ended; nothing was sent.

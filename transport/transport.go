@@ -78,7 +78,8 @@ type Pinger interface {
 type ListenOptions struct {
 	// Prefetch is how many messages the broker may hand over unacknowledged on each queue; at least 1.
 	Prefetch int
-	// Movable keeps with each request what it takes to publish it again: see [Mover].
+	// Movable keeps with each request what it takes to publish it again: see [Mover]. What cannot be read is handed
+	// over too, as [Malformed] tells, so that it can be moved; without Movable the listener takes it off its queue.
 	Movable bool
 }
 
@@ -115,6 +116,22 @@ type Incoming interface {
 // Redelivery is implemented by incoming requests that can tell whether the broker handed them out before.
 type Redelivery interface {
 	Redelivered() bool
+}
+
+// ReplyFollower is implemented by incoming requests whose replies may be on their way still when Reply returns.
+type ReplyFollower interface {
+	// ReplyThen is Reply, and calls settled when it is known what becomes of the reply: once, on any goroutine, with nil
+	// when the broker has it. An error that matches ErrUndeliverable tells that there is no queue for it, where the
+	// driver may go on trying; ErrClosed that the driver was closed first; any other that it was given up. settled must
+	// not block. It is not called where ReplyThen fails.
+	ReplyThen(ctx context.Context, reply *Reply, settled func(error)) error
+}
+
+// Malformed is implemented by incoming requests that may be none.
+type Malformed interface {
+	// Malformed tells why the message cannot be read; nil where it can. Its Request is empty then, and what is left to do
+	// is to move it, to hand it back, or to take it off its queue.
+	Malformed() error
 }
 
 // Staleness is implemented by incoming requests that can tell, before they are acknowledged, that the broker will

@@ -145,7 +145,7 @@ func (d *Driver) Listen(
 		return nil, fmt.Errorf("memory: listen on %s: %w", on, transport.ErrClosed)
 	}
 	on.Exchange = controlExchange(on)
-	l, err := newListener(d, on, opts.Prefetch)
+	l, err := newListener(d, on, opts)
 	if err != nil {
 		return nil, fmt.Errorf("memory: listen on %s: %w", on, err)
 	}

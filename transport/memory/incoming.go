@@ -21,6 +21,7 @@ type incoming struct {
 	delivery
 	listener *listener
 	req      *transport.Request
+	fault    error // why the body cannot be read
 
 	settling sync.Once
 	err      error // what Ack said, or says
@@ -29,6 +30,9 @@ type incoming struct {
 
 // Request implements [transport.Incoming].
 func (in *incoming) Request() *transport.Request { return in.req }
+
+// Malformed implements [transport.Malformed].
+func (in *incoming) Malformed() error { return in.fault }
 
 // Redelivered implements [transport.Redelivery].
 func (in *incoming) Redelivered() bool {

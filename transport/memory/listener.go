@@ -20,6 +20,7 @@ type listener struct {
 	inbox      chan delivery // what was handed out and not polled
 	consumers  []subscription
 	private    *queue // for fanouts
+	movable    bool   // hands over what cannot be read
 	duplicates transport.Duplicates
 
 	stopping sync.Once
@@ -31,11 +32,11 @@ type subscription struct {
 	queue *queue
 }
 
-func newListener(d *Driver, on target.Target, prefetch int) (*listener, error) {
-	if prefetch < 1 {
-		return nil, fmt.Errorf("ListenOptions.Prefetch is %d, want at least 1", prefetch)
+func newListener(d *Driver, on target.Target, opts transport.ListenOptions) (*listener, error) {
+	if opts.Prefetch < 1 {
+		return nil, fmt.Errorf("ListenOptions.Prefetch is %d, want at least 1", opts.Prefetch)
 	}
-	prefetch = min(prefetch, maxPrefetch)
+	prefetch := min(opts.Prefetch, maxPrefetch)
 	shared, err := d.broker.bind(topicExchange, on.Exchange, on.Topic, on.Topic)
 	if err != nil {
 		return nil, err
@@ -52,7 +53,7 @@ func newListener(d *Driver, on target.Target, prefetch int) (*listener, error) {
 	}
 	queues := []*queue{shared, direct, private}
 	l := &listener{
-		driver: d, on: on, private: private, stopped: make(chan struct{}),
+		driver: d, on: on, private: private, movable: opts.Movable, stopped: make(chan struct{}),
 		inbox: make(chan delivery, len(queues)*prefetch), // all that the queues may hand out: they never wait for Poll
 	}
 	for _, q := range queues {
@@ -63,7 +64,8 @@ func newListener(d *Driver, on target.Target, prefetch int) (*listener, error) {
 	return l, nil
 }
 
-// Poll implements [transport.Listener]. A request that has expired, or that cannot be read, is dropped.
+// Poll implements [transport.Listener]. A request that has expired is dropped; so is one that cannot be read, unless
+// the listener's requests can be moved.
 func (l *listener) Poll(ctx context.Context) (transport.Incoming, error) {
 	for {
 		d, err := l.next(ctx)
@@ -105,6 +107,10 @@ func (l *listener) open(d delivery) *incoming {
 		return nil
 	}
 	req, err := d.request()
+	if err != nil && l.movable {
+		counters.malformed.Add(1)
+		return &incoming{listener: l, delivery: d, req: &transport.Request{}, fault: err}
+	}
 	if err != nil {
 		if d.queue.settle(d) { // where it is stale it comes again, to be counted then
 			counters.malformed.Add(1)

@@ -14,7 +14,8 @@ type Stats struct {
 	Returned int64
 	// Expired counts messages that nobody took in time.
 	Expired int64
-	// Malformed counts messages whose body or content type could not be read; they were rejected.
+	// Malformed counts messages whose body or content type could not be read; they were rejected, or handed over to be
+	// moved.
 	Malformed int64
 	// Rejected counts refusals by full queues.
 	Rejected int64

@@ -16,7 +16,11 @@ type incoming struct {
 	delivery *delivery
 	request  *transport.Request
 	asSent   []byte // the body; nil unless the listener keeps it
+	fault    error  // why the body cannot be read
 }
+
+// Malformed implements [transport.Malformed].
+func (in *incoming) Malformed() error { return in.fault }
 
 func (in *incoming) Request() *transport.Request { return in.request }
 
@@ -125,11 +129,17 @@ func (in *incoming) Requeue(ctx context.Context) error {
 
 // Reply sends an answer. What becomes of it is the driver's matter: see replier.
 func (in *incoming) Reply(ctx context.Context, reply *transport.Reply) error {
+	return in.ReplyThen(ctx, reply, func(error) {})
+}
+
+// ReplyThen implements [transport.ReplyFollower].
+func (in *incoming) ReplyThen(ctx context.Context, reply *transport.Reply, settled func(error)) error {
 	if !in.request.Call() {
+		settled(nil)
 		return nil
 	}
 	reply.MsgID, reply.ContentType = in.request.MsgID, in.request.ContentType
-	return in.listener.driver.replier.send(ctx, in.request.ReplyQueue, reply, &in.listener.replies)
+	return in.listener.driver.replier.send(ctx, in.request.ReplyQueue, reply, &in.listener.replies, settled)
 }
 
 // Heartbeat makes one attempt to tell the caller that its method runs.

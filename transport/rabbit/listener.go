@@ -112,7 +112,8 @@ func (l *listener) next() (d *delivery, more, stopped bool) {
 	return d, len(l.waiting) > 0, false
 }
 
-// Poll waits for the next request. What cannot be read as one is rejected here, once, and counted.
+// Poll waits for the next request. What cannot be read as one is counted, and is rejected here, once, unless the
+// listener's requests can be moved.
 func (l *listener) Poll(ctx context.Context) (transport.Incoming, error) {
 	for {
 		if ctx.Err() != nil {
@@ -150,6 +151,10 @@ func (l *listener) read(ctx context.Context, d *delivery) *incoming {
 	req, err := readRequest(d)
 	if err == nil {
 		return &incoming{listener: l, delivery: d, request: req, asSent: asSent}
+	}
+	if l.movable {
+		l.driver.stats.malformed.Add(1)
+		return &incoming{listener: l, delivery: d, request: &transport.Request{}, asSent: asSent, fault: err}
 	}
 	l.driver.malformed(d, err)
 	if err := d.attachment.ask(ctx, ackRequest{tag: d.DeliveryTag, verdict: reject}); err != nil {

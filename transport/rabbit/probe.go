@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/goslo/goslo/internal/wire"
 	"github.com/goslo/goslo/transport"
 )
@@ -14,8 +16,11 @@ import (
 const (
 	// probeTimeout is how long a probe may be under way once the broker has taken it.
 	probeTimeout = 2 * time.Second
-	// consumeAgain is how long a reply queue whose consumer the broker cancelled may take to be consumed again.
+	// consumeAgain is how long a reply queue may be missing, or not consumed, until it is given up; and how long calls
+	// wait for an answer whose queue was deleted, which is time for servers to repeat it.
 	consumeAgain = 800 * time.Millisecond
+	// justSent is how old a call may be to be given up when its queue is deleted.
+	justSent = time.Second
 	// silence is for how long no reply must have come, with calls in flight, for the path to be doubted.
 	silence = time.Minute
 	// probePause is between two probes: a burst of calls that time out is one doubt.
@@ -29,12 +34,19 @@ const (
 // message to itself the way that replies come. Where that is lost, replies get a queue with another name, and the
 // calls that wait fail with [transport.ErrReplyPathLost].
 //
+// A broker that cancels the consumer tells more: the queue was deleted, and what was on its way through it is lost.
+// The queue that is declared in its place proves nothing about that, and nobody knows whose replies it was. Calls that
+// had just been sent, and are not answered soon, end with [transport.ErrReplyPathLost]: most calls take milliseconds, and
+// those may have been answered at that moment. A call that had been running for longer goes on. That its reply fell into
+// just these milliseconds is unlikely, and to give it up would have its caller run it twice. So does one that is
+// monitored: where its heartbeats do not come, it ends by that.
+//
 // Doubts are a call that was taken and not answered in time, a new session, a minute without any reply while calls
 // wait, and a consumer that the broker cancelled. The first session is none: the queue was made a moment ago, and the
 // first call will prove it.
 //
 // A probe is a reply to no call: who reads it by mistake drops it. Its goroutine, run, begins with the first reply
-// queue and ends with the driver; it sends one probe at a time.
+// queue and ends with the driver; it sends one probe at a time. So do those that wait for the answers of such calls.
 type prober struct {
 	replies *replies
 	ctx     context.Context //nolint:containedctx // the prober's own life, ended by stop
@@ -60,15 +72,42 @@ func (p *prober) start() { p.running.Go(p.run) }
 
 // stop ends the prober and waits for it. Nothing may start it any more.
 func (p *prober) stop() {
-	p.cancel()
+	p.mu.Lock()
+	p.cancel() // nothing is added to running from here on
+	p.mu.Unlock()
 	p.running.Wait()
 }
 
 // doubt asks for a probe.
 func (p *prober) doubt() { leave(p.doubts) }
 
-// consumerGone asks for proof that the reply queue is consumed again.
-func (p *prober) consumerGone() { leave(p.gone) }
+// consumerGone asks for proof that the reply queue is consumed again, and has the calls end that may have lost their
+// replies with it. Those that are sent from now on have not: the broker finds no queue for replies, and servers repeat
+// them.
+func (p *prober) consumerGone() {
+	calls := p.replies.calls.SentWithin(justSent)
+	p.mu.Lock()
+	if p.ctx.Err() == nil && len(calls) > 0 {
+		p.running.Go(func() { p.giveUp(calls) })
+	}
+	p.mu.Unlock()
+	leave(p.gone)
+}
+
+// giveUp ends calls that are not answered soon, though their reply queue may be consumed again.
+func (p *prober) giveUp(calls []*transport.PendingCall) {
+	timer := time.NewTimer(consumeAgain)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-p.ctx.Done():
+		return
+	}
+	err := fmt.Errorf("%w: %w", transport.ErrReplyPathLost, errDeleted)
+	if failed := p.replies.calls.FailThose(calls, err); failed > 0 {
+		p.replies.driver.log.WithFields(logrus.Fields{"error": errDeleted, "calls": failed}).Warn("calls given up")
+	}
+}
 
 // leave puts a token into a channel that holds one.
 func leave(token chan<- struct{}) {
@@ -134,13 +173,14 @@ func (p *prober) rest() {
 	select {
 	case <-timer.C:
 	case <-p.gone:
-		p.consumerGone()
+		leave(p.gone)
 	case <-p.ctx.Done():
 	}
 }
 
 // Why a path is lost.
 var (
+	errDeleted     = errors.New("the reply queue was deleted, and replies with it")
 	errNotConsumed = errors.New("the reply queue could not be consumed again")
 	errNoQueue     = errors.New("the reply queue does not exist")
 	errNotHeard    = fmt.Errorf("a message to the reply queue did not arrive within %s", probeTimeout)
@@ -149,11 +189,11 @@ var (
 
 // prove sends probes until one is heard or it is clear why none is, and returns why the path is lost. It returns
 // nil also where a connection is in the way: calls learn of that elsewhere, and the next session is the next doubt.
-// within bounds the wait for the queue and its consumer.
+// within bounds the wait for its consumer.
 func (p *prober) prove(within time.Duration) error {
 	ctx, cancel := context.WithTimeout(p.ctx, within)
 	defer cancel()
-	for {
+	for begun := time.Now(); ; {
 		a := p.replies.attached(ctx)
 		if a == nil && p.replies.driver.consumer.link.connected() {
 			return errNotConsumed
@@ -162,7 +202,8 @@ func (p *prober) prove(within time.Duration) error {
 			return nil
 		}
 		err := p.send(a)
-		if !errors.Is(err, errNoQueue) && !errors.Is(err, errNotConsumed) {
+		again := errors.Is(err, errNotConsumed) || errors.Is(err, errNoQueue) && time.Since(begun) < consumeAgain
+		if !again {
 			return err
 		}
 		select {

@@ -236,6 +236,82 @@ func TestReplyQueueIsGivenUpWhereItIsNotConsumedAgain(t *testing.T) {
 	})
 }
 
+// TestCallsThatMayHaveLostTheirRepliesWithTheQueueAreGivenUp has the broker delete a reply queue that is consumed again
+// at once.
+func TestCallsThatMayHaveLostTheirRepliesWithTheQueueAreGivenUp(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		a := connected(t, d)
+		old := a.sub.queues[0].name
+		begin := func(opts transport.SendOptions) (<-chan result, *transport.Request) {
+			done := call(t.Context(), d, opts)
+			p, req := sent(t, d.direct)
+			p.settle(nil)
+			return done, req
+		}
+		long, longRequest := begin(transport.SendOptions{})
+		<-time.After(justSent + time.Millisecond)
+		short, _ := begin(transport.SendOptions{})
+		prompt, promptRequest := begin(transport.SendOptions{})
+		monitored, monitoredRequest := begin(transport.SendOptions{Monitor: time.Minute})
+		waits := call(t.Context(), d, transport.SendOptions{})
+		synctest.Wait()
+		unsent := <-d.direct.jobs // not written yet
+		begun := time.Now()
+		a.sub.consumerGone()
+		p := mustProbe(t, d)
+		d.replies.receive(a.delivery(1, p.message.Body))
+		later, laterRequest := begin(transport.SendOptions{})
+		answer := func(req *transport.Request) {
+			reply := &transport.Reply{MsgID: req.MsgID, Result: transport.Value("1"), Ending: true}
+			d.replies.receive(a.delivery(2, wire.AppendReply(nil, reply)))
+		}
+		<-time.After(replyRetryPause)
+		answer(promptRequest)
+
+		err := (<-short).err
+		wantError(t, "the call that had just been sent", err, transport.ErrReplyPathLost)
+		if took := time.Since(begun); took > time.Second {
+			t.Errorf("it was told after %s, want within a second", took)
+		}
+		request, err := wire.DecodeRequest(unsent.message.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(silence / 4)
+		for _, req := range []*transport.Request{longRequest, monitoredRequest, laterRequest, request} {
+			answer(req)
+		}
+		for name, done := range map[string]<-chan result{
+			"answered at once": prompt, "long": long, "monitored": monitored, "sent later": later, "not sent when it happened": waits,
+		} {
+			if err := (<-done).err; err != nil {
+				t.Errorf("a call that is %s: %v", name, err)
+			}
+		}
+		wantPath(t, d, old, 0)
+	})
+}
+
+// TestClosingDoesNotWaitForCallsThatAreGivenUp deletes the queue of a driver that is closed right then.
+func TestClosingDoesNotWaitForCallsThatAreGivenUp(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		a := connected(t, d)
+		done := call(t.Context(), d, transport.SendOptions{})
+		p, _ := sent(t, d.direct)
+		p.settle(nil)
+		begun := time.Now()
+		a.sub.consumerGone()
+		d.replies.close()
+		a.sub.consumerGone()
+		wantError(t, "Call", (<-done).err, transport.ErrClosed)
+		if took := time.Since(begun); took > 0 {
+			t.Errorf("close took %s", took)
+		}
+	})
+}
+
 // TestReplyQueueOfALostConnectionIsProbedOrGivenUp has the client away for some time.
 func TestReplyQueueOfALostConnectionIsProbedOrGivenUp(t *testing.T) {
 	t.Parallel()

@@ -296,7 +296,7 @@ func TestMessageThatIsTooLongIsRefusedBeforeItIsSent(t *testing.T) {
 	err := d.Cast(t.Context(), target.Target{Topic: "t"}, &transport.Request{Method: "m", Args: long}, transport.SendOptions{})
 	wantError(t, "Cast", err, transport.ErrTooLarge)
 	var count outstanding
-	err = d.replier.send(t.Context(), "reply_q", &transport.Reply{Result: long}, &count)
+	err = d.replier.send(t.Context(), "reply_q", &transport.Reply{Result: long}, &count, func(error) {})
 	wantError(t, "send", err, transport.ErrTooLarge)
 	if count.n != 0 {
 		t.Errorf("%d replies are outstanding, want none", count.n)

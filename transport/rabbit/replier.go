@@ -46,7 +46,7 @@ type reply struct {
 	uniqueID    string
 	since       time.Time
 	repeats     int
-	done        func()
+	done        func(error) // called once: the broker has it, or why it is not waited for any more
 }
 
 // tooLarge turns the reply into a failure that says so. It reports false where it is one already.
@@ -104,13 +104,14 @@ func (o *outstanding) wait(ctx context.Context) error {
 	}
 }
 
-// send hands a reply to the publisher.
-func (r *replier) send(ctx context.Context, queue string, message *transport.Reply, count *outstanding) error {
+// send hands a reply to the publisher. settled is told what becomes of it, unless send fails; it must not block.
+func (r *replier) send(ctx context.Context, queue string, message *transport.Reply, count *outstanding, settled func(error)) error {
 	if r.driver.isClosing() {
 		return fmt.Errorf("rabbit: send a reply: %w", transport.ErrClosed)
 	}
 	if err := r.refuse(queue); err != nil {
 		r.drop(queue, err)
+		settled(err)
 		return nil
 	}
 	message.UniqueID = wire.NewID()
@@ -120,11 +121,11 @@ func (r *replier) send(ctx context.Context, queue string, message *transport.Rep
 	}
 	rep := &reply{
 		msgID: message.MsgID, queue: queue, contentType: message.ContentType, body: body, uniqueID: message.UniqueID,
-		since: time.Now(), done: count.done,
+		since: time.Now(), done: func(err error) { settled(err); count.done() },
 	}
 	count.add()
 	if err := r.publish(ctx, rep); err != nil {
-		rep.done()
+		count.done()
 		return fmt.Errorf("rabbit: send a reply: %w", err)
 	}
 	return nil
@@ -181,13 +182,13 @@ func (r *replier) refuse(queue string) error {
 func (r *replier) settled(rep *reply, err error) {
 	switch {
 	case err == nil:
-		rep.done()
+		rep.done(nil)
 		return
 	case errors.Is(err, transport.ErrClosed):
 	case errors.Is(err, transport.ErrUndeliverable):
 		// From here on it is tried aside: who waits for replies to be with the broker does not wait for this one.
-		rep.done()
-		rep.done = func() {}
+		rep.done(err)
+		rep.done = func(error) {}
 		if time.Since(rep.since) < r.driver.options.MissingConsumerTimeout && !r.isDead(rep.queue) && r.again(rep) {
 			return
 		}
@@ -201,7 +202,7 @@ func (r *replier) settled(rep *reply, err error) {
 		}
 	}
 	r.drop(rep.queue, err)
-	rep.done()
+	rep.done(err)
 }
 
 // again sends a reply once more after a pause. It reports false where too many wait already.
@@ -225,7 +226,7 @@ func (r *replier) again(rep *reply) bool {
 		r.mu.Unlock()
 		if err := r.publish(context.Background(), rep); err != nil { // ends with closing at the latest
 			r.drop(rep.queue, err)
-			rep.done()
+			rep.done(err)
 		}
 	})
 	return true

@@ -40,7 +40,7 @@ func answer() *transport.Reply {
 
 func mustSend(tb testing.TB, d *Driver, queue string, count *outstanding) {
 	tb.Helper()
-	if err := d.replier.send(tb.Context(), queue, answer(), count); err != nil {
+	if err := d.replier.send(tb.Context(), queue, answer(), count, func(error) {}); err != nil {
 		tb.Fatal(err)
 	}
 }
@@ -245,6 +245,56 @@ func TestReplyThatTheBrokerRefusesIsRepeatedTenTimes(t *testing.T) {
 	}
 }
 
+// TestWhoFollowsAReplyIsToldOnce ends replies in each way.
+func TestWhoFollowsAReplyIsToldOnce(t *testing.T) {
+	t.Parallel()
+	again := func(t *testing.T, d *Driver, reason error) {
+		t.Helper()
+		for p := mustAttempt(t, d); p != nil; p = attempt(d) {
+			p.settle(reason)
+			<-time.After(replyRetryPause)
+		}
+	}
+	for name, c := range map[string]struct {
+		queue string
+		end   func(t *testing.T, d *Driver)
+		want  error
+	}{
+		"taken": {"reply_q", func(t *testing.T, d *Driver) { t.Helper(); mustAttempt(t, d).settle(nil) }, nil},
+		"taken at the second time": {"reply_q", func(t *testing.T, d *Driver) {
+			t.Helper()
+			mustAttempt(t, d).settle(transport.ErrConnectionLost)
+			<-time.After(replyRetryPause)
+			mustAttempt(t, d).settle(nil)
+		}, nil},
+		"without a queue":           {"reply_q", func(t *testing.T, d *Driver) { t.Helper(); again(t, d, transport.ErrUndeliverable) }, transport.ErrUndeliverable},
+		"refused":                   {"reply_q", func(t *testing.T, d *Driver) { t.Helper(); again(t, d, transport.ErrRejected) }, transport.ErrRejected},
+		"to what is no reply queue": {"another", func(*testing.T, *Driver) {}, errNoReplyQueue},
+		"of a driver that is closed": {"reply_q", func(t *testing.T, d *Driver) {
+			t.Helper()
+			if err := d.Close(t.Context()); err != nil {
+				t.Errorf("Close = %v", err)
+			}
+		}, transport.ErrClosed},
+	} {
+		inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+			in := &incoming{listener: &listener{driver: d}, request: requestOf(c.queue)}
+			told := make(chan error, 10)
+			if err := in.ReplyThen(t.Context(), answer(), func(err error) { told <- err }); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			c.end(t, d)
+			synctest.Wait()
+			if len(told) != 1 {
+				t.Fatalf("%s: told %d times, want once", name, len(told))
+			}
+			if err := <-told; !errors.Is(err, c.want) || c.want == nil && err != nil {
+				t.Errorf("%s: told %v, want %v", name, err, c.want)
+			}
+		})
+	}
+}
+
 func TestRepliesThatWaitForTheirQueuesAreBounded(t *testing.T) {
 	t.Parallel()
 	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
@@ -317,7 +367,7 @@ func TestReplyThatIsTriedAgainEndsWithTheDriver(t *testing.T) {
 			if took := time.Since(begun); took != 0 {
 				t.Errorf("Close took %s", took)
 			}
-			wantError(t, "send after Close", d.replier.send(t.Context(), "q", answer(), &count), transport.ErrClosed)
+			wantError(t, "send after Close", d.replier.send(t.Context(), "q", answer(), &count, func(error) {}), transport.ErrClosed)
 		})
 	}
 }
@@ -365,7 +415,7 @@ func TestSendGivesUpWithItsContextWhereThePublisherIsBusy(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		err := d.replier.send(ctx, "reply_q", answer(), &count)
+		err := d.replier.send(ctx, "reply_q", answer(), &count, func(error) {})
 		wantError(t, "send", err, transport.ErrNotConnected)
 		wantError(t, "send", err, context.DeadlineExceeded)
 		wantOutstanding(t, &count, laneQueue)

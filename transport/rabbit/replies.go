@@ -17,11 +17,11 @@ import (
 // replies are the calls of this process and the queue on which their answers arrive, made at the first call and
 // replaced when it is lost.
 //
-// A queue that is deleted while it is consumed is declared and consumed again under its name, and the calls that wait
-// go on waiting: servers send a reply that finds no queue again, and what the broker had handed over before is here.
-// They fail with [transport.ErrReplyPathLost] where the queue is not back within a second, where a probe finds that
-// replies do not arrive, and where the connection was gone for longer than the queue lasts without a consumer: what
-// came meanwhile went with it.
+// A queue that is deleted while it is consumed is declared and consumed again under its name: what the broker had
+// handed over before is here, and servers send a reply that finds no queue again. The calls that wait get some time for
+// that, see [prober]. All fail with [transport.ErrReplyPathLost] where the queue is not back within a second, where a
+// probe finds that replies do not arrive, and where the connection was gone for longer than the queue lasts without a
+// consumer: what came meanwhile went with it.
 type replies struct {
 	driver *Driver
 	calls  transport.Calls

@@ -6,7 +6,8 @@ import "sync/atomic"
 type Stats struct {
 	// Sessions is how many connections were made, two for a driver that never lost one.
 	Sessions uint64
-	// Malformed is how many messages could not be read and were rejected.
+	// Malformed is how many messages could not be read. They were rejected; requests of servers with late
+	// acknowledgement were parked.
 	Malformed uint64
 	// Duplicates is how many messages were dropped because one with their unique id had been received.
 	Duplicates uint64

@@ -16,7 +16,12 @@ var absenceTests = []test{
 // unreachable returns a driver without a broker.
 func (b *bus) unreachable(t *testing.T) transport.Driver {
 	t.Helper()
-	d := b.features.Unreachable(t)
+	return closed(t, b.features.Unreachable(t))
+}
+
+// closed sees to it that a driver is closed when the test ends.
+func closed(t *testing.T, d transport.Driver) transport.Driver {
+	t.Helper()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), Patience)
 		defer cancel()

@@ -3,6 +3,7 @@ package transporttest
 import (
 	"testing"
 
+	"github.com/goslo/goslo/internal/wire"
 	"github.com/goslo/goslo/transport"
 )
 
@@ -12,6 +13,7 @@ var lateTests = []test{
 	{"a request that is put back anew comes behind the others and knows its number", putBackAnew},
 	{"a moved request is on its new queue as it was, and off the old one", movedAway},
 	{"a request that is lost is not moved", lostIsNotMoved},
+	{"what is no message can be moved where requests can", unreadableMovedAway},
 }
 
 func acknowledgedLate(t *testing.T, b *bus) {
@@ -99,6 +101,38 @@ func lostIsNotMoved(t *testing.T, b *bus) {
 	l = b.listen(t, "host2", 4)
 	take(t, l, "work")
 	pollNothing(t, l)
+}
+
+func unreadableMovedAway(t *testing.T, b *bus) {
+	if b.features.RawPublish == nil {
+		t.Skip("nothing but messages can be published")
+	}
+	movable := transport.ListenOptions{Prefetch: 1, Movable: true}
+	l := b.listenFor(t, b.server, b.onServer("host"), movable)
+	elsewhere := b.onServer("host")
+	elsewhere.Topic = unique("topic")
+	other := b.listenFor(t, b.server, elsewhere, movable)
+	b.rawPublish(t, wire.ContentTypeJSON, `not JSON`)
+	b.cast(t, "next")
+	in := pollMethod(t, l, "")
+	checkUnreadable(t, in)
+	move(t, in, transport.Destination{Queue: elsewhere.Topic, Headers: map[string]any{transport.ReasonHeader: "to be looked at"}})
+	next := take(t, l, "next")
+	if err := mustBe[transport.Malformed](t, next).Malformed(); err != nil {
+		t.Errorf("a good request: %v", err)
+	}
+	moved := pollMethod(t, other, "")
+	checkUnreadable(t, moved)
+	ack(t, moved)
+	closeListener(t, l)
+	pollNothing(t, b.listen(t, "host", 4))
+}
+
+func checkUnreadable(tb testing.TB, in transport.Incoming) {
+	tb.Helper()
+	if mustBe[transport.Malformed](tb, in).Malformed() == nil || in.Request().Call() || in.Request().UniqueID != "" {
+		tb.Errorf("polled %+v, want what cannot be read", in.Request())
+	}
 }
 
 func move(tb testing.TB, in transport.Incoming, to transport.Destination) {

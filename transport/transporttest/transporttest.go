@@ -27,12 +27,18 @@ type Features struct {
 	Cleanup func(tb testing.TB, exchanges, queues []string)
 	// Unreachable makes a driver whose broker cannot be reached, now or later. The suite closes it.
 	Unreachable func(tb testing.TB) transport.Driver
+	// Blocking makes a driver that is connected, and what has its broker take no messages of it for now, or take them
+	// again. The suite closes it.
+	Blocking func(tb testing.TB) (d transport.Driver, block func(blocked bool))
+	// Deaf makes a driver that is connected, and what keeps replies from it, and nothing else, until it takes another way
+	// for them. The suite closes it.
+	Deaf func(tb testing.TB) (d transport.Driver, deafen func())
 	// Redelivered tells that incoming requests are a [transport.Redelivery].
 	Redelivered bool
 	// Reordered tells that requests that were handed back come again in any order, as those of a quorum queue do.
 	Reordered bool
 	// LateAck tells that incoming requests are what late acknowledgement takes: a [transport.Staleness], a
-	// [transport.DeliveryCount] and a [transport.Mover].
+	// [transport.DeliveryCount], a [transport.Mover] and a [transport.Malformed].
 	LateAck bool
 	// FakeTime runs each test in a bubble of testing/synctest: no test takes longer than its work, and one that
 	// leaves a goroutine behind fails. It is for drivers that wait on channels and timers of their own only.
@@ -66,6 +72,8 @@ func Run(t *testing.T, newDriver func(tb testing.TB) transport.Driver, features 
 		{"listener life", listenerTests, true},
 		{"driver life", driverTests, true},
 		{"no broker", absenceTests, features.Unreachable != nil},
+		{"a broker that takes no messages", blockedTests, features.Blocking != nil},
+		{"replies that do not arrive", deafTests, features.Deaf != nil},
 	} {
 		t.Run(theme.name, func(t *testing.T) {
 			t.Parallel()
