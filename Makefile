@@ -27,8 +27,8 @@ build: ## compile everything, commands into bin/
 	go build -o bin/ ./cmd/...
 
 .PHONY: test
-test: ## vet, unit tests and integration tests, all with the race detector
-	$(WITH_BROKER) $(MAKE) --no-print-directory vet race integration
+test: ## vet, unit and integration tests, all with the race detector, and the short form of the fault suite
+	$(WITH_BROKER) $(MAKE) --no-print-directory vet race integration faults-short
 
 .PHONY: vet
 vet:
@@ -48,7 +48,7 @@ faults: ## real faults under load, as a table (FAULTS="tcp kill" for some rows)
 
 # With -v, for its table; without the race detector, since it measures time.
 .PHONY: faults-short
-faults-short: ## some of them, shortened to a minute
+faults-short: ## some of them, shortened, in a minute (FAULTS="partition" for others)
 	$(WITH_BROKER) go test -tags integration -count 1 -v -timeout 5m -run '^TestFaults$$' ./faults -args -rows '$(FAULTS)'
 
 .PHONY: soak

@@ -5,7 +5,7 @@
 //
 //	make faults                          every row, at full length; RabbitMQ is found as package broker finds it
 //	make faults FAULTS="tcp-reset kill"  rows whose names begin so
-//	make faults-short                    the short form, in a minute
+//	make faults-short                    the short form, in a minute, which make test ends with
 //	make soak MINUTES=10                 random faults from a seed, which is printed; SEED repeats one
 //
 // A row is a [fault]: what breaks, how it is mended, and checks that note one [promise] each. What is promised of

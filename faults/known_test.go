@@ -8,10 +8,6 @@ import "strings"
 // empty, the whole row). The short form leaves such rows out, and shows such promises as known where they are
 // broken; every other run fails by them.
 var known = []struct{ fault, promised, why string }{
-	{
-		"quorum-leader-killed", "longest time",
-		"RabbitMQ 4.0 sends again what a channel had under way to a dead leader after up to 10 s, and confirms nothing on that channel before",
-	},
 	{"callers-gone", "p99", "on few cores, running 1,000 more requests in two seconds alone costs that; the long form takes ten"},
 }
 

@@ -15,7 +15,7 @@ import (
 // ackFaults are requests that are acknowledged later than the broker puts up with.
 var ackFaults = []fault{
 	{
-		name: "ack-timeout", short: true, prepare: impatient,
+		name: "ack-timeout", prepare: impatient,
 		inject: func(r *run) {
 			r.overdue("classic", "")
 			r.overdue("quorum", "&rabbit_quorum_queue=true")

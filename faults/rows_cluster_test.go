@@ -16,7 +16,7 @@ import (
 // clusterFaults are what happens to one of three nodes: the leader of the topic's queue, which is a quorum queue.
 var clusterFaults = []fault{
 	{
-		name: "quorum-leader-killed", short: true, missing: needsCluster, prepare: useCluster,
+		name: "quorum-leader-killed", missing: needsCluster, prepare: useCluster,
 		inject: func(r *run) {
 			r.victim = r.leader()
 			r.injected = time.Now() // rabbitmqctl is slow
@@ -35,7 +35,7 @@ var clusterFaults = []fault{
 		},
 	},
 	{
-		name: "partition", short: true, missing: needsCluster, prepare: useCluster,
+		name: "partition", missing: needsCluster, prepare: useCluster,
 		inject: func(r *run) {
 			r.victim = r.leader()
 			r.injected = time.Now()

@@ -81,17 +81,42 @@ type run struct {
 	begun            time.Time // of the load
 	injected, healed time.Time // set by play, where inject and heal do not know better
 	promises         []promise
+	lenient          bool // what comes too late is noted in late, and fails nothing
+	late             []string
 }
 
-// play runs a row from its baseline to its promises.
+// play plays a row. In the short form, which runs wherever tests do, one that was too slow and broke nothing else gets a
+// second chance: the machine may have had other things to do.
 func play(t *testing.T, s *suite, f fault, short bool) {
+	t.Helper()
+	r := newRun(t, s, f, short)
+	r.lenient = short
+	r.play()
+	if len(r.late) > 0 && !t.Failed() {
+		again := newRun(t, s, f, short)
+		again.tell("too late when first played", strings.Join(r.late, "; "))
+		again.play()
+	}
+}
+
+func newRun(t *testing.T, s *suite, f fault, short bool) *run {
 	t.Helper()
 	r := &run{t: t, suite: s, fault: f, short: short, history: newHistory(), journal: &journal{}}
 	r.topic = "goslo-faults-" + strings.ToLower(rand.Text()[:10])
-	before := baseline()
 	r.network = newNetwork(t, s.address())
 	r.url = s.url(r.network.address(), f)
-	defer func() { s.table.add(r.promises...) }()
+	return r
+}
+
+// play plays a row from its baseline to its promises.
+func (r *run) play() {
+	f := r.fault
+	before := baseline()
+	defer func() {
+		if len(r.late) == 0 || r.t.Failed() { // else it is played again
+			r.suite.table.add(r.promises...)
+		}
+	}()
 	defer r.abandon()
 	if f.alone {
 		f.inject(r)
@@ -105,12 +130,12 @@ func play(t *testing.T, s *suite, f fault, short bool) {
 	if f.calm == nil {
 		f.calm = held(time.Second, time.Second)
 	}
-	r.wait(f.calm(short))
+	r.wait(f.calm(r.short))
 	sessions := r.load.sessions()
 	r.injected = time.Now()
 	f.inject(r)
 	if f.hold != nil {
-		r.wait(f.hold(short))
+		r.wait(f.hold(r.short))
 	}
 	if f.heal != nil {
 		f.heal(r)
@@ -202,6 +227,10 @@ const tick = 100 * time.Millisecond
 // atMost promises that something takes no longer than limit, to a tenth of a second.
 func (r *run) atMost(what string, took, limit time.Duration) {
 	r.t.Helper()
+	if r.lenient && took.Round(tick) > limit {
+		r.late = append(r.late, fmt.Sprintf("%s <= %s: %s", what, limit, took.Round(time.Millisecond)))
+		return
+	}
 	r.promise(fmt.Sprintf("%s <= %s", what, limit), took.Round(time.Millisecond).String(), took.Round(tick) <= limit)
 }
 

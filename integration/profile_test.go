@@ -424,7 +424,11 @@ func TestPythonReadsCompressedMessages(t *testing.T) {
 				call := command{Op: "call", Target: b.to(""), Method: "blob", Args: `{"size": 5}`}
 				startClient(t, py, b.url).do(t, call).want(t, "'xxxxx'")
 
-				sent := append(requests.sent("basic.publish"), replies.sent("basic.publish")...)
+				var sent []method
+				eventually(t, "a request and a reply were sent", func() bool { // the taps read along, a moment later
+					sent = append(requests.sent("basic.publish"), replies.sent("basic.publish")...)
+					return len(sent) >= 2
+				})
 				for _, m := range sent {
 					if headers, ok := m.Properties["headers"].(map[string]any); !ok || headers["compression"] == nil {
 						t.Errorf("a message went out with properties %v, want a header that tells its compression", m.Properties)

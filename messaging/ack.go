@@ -64,12 +64,12 @@ const DefaultMaxDeliveries = 5
 // method asks to be run again (see [Requeue]), or that ends the process it runs in, again and again. The default is
 // 5. A delivery counts also where a server gave the request back before it had begun.
 //
-// When that many were in vain the request is parked, as is at once what cannot be read: it goes to the queue of the topic's name with ".parking" behind
-// it, which is durable and made where it does not exist. There it keeps its body, properties and headers, with why,
-// when, from which queue and after how many deliveries in the headers goslo.reason, goslo.time, goslo.queue and
-// goslo.deliveries. Whoever waits for it gets a failure that says so. Nobody consumes that queue: a person looks at
-// the request, and drops it or publishes it again. Where it cannot be parked, it stays on its queue. No server of the
-// topic may be named "parking": its queue would be that one.
+// When that many were in vain the request is parked, as is at once what cannot be read: it goes to the queue of the
+// topic's name with ".parking" behind it, which is durable and made where it does not exist. There it keeps its body,
+// properties and headers, with why, when, from which queue and after how many deliveries in the headers goslo.reason,
+// goslo.time, goslo.queue and goslo.deliveries. Whoever waits for it gets a failure that says so. Nobody consumes that
+// queue: a person looks at the request, and drops it or publishes it again. Where it cannot be parked, it stays on its
+// queue. No server of the topic may be named "parking": its queue would be that one.
 func WithMaxDeliveries(n int) ServerOption {
 	return serverOption(func(c *serverConfig) { c.maxDeliveries = n })
 }

@@ -31,7 +31,8 @@ const (
 // clusterSettings make the nodes find each other when they start. A minority of nodes pauses when it loses sight of the
 // others, and closes its clients' connections then: of the ways that RabbitMQ knows to handle a partition it is the one
 // that loses nothing, and with Khepri, on newer releases, the only one. A node takes those that are silent for lost after
-// 6 to 10 s; by default that is 45 to 75 s, in which clients of the minority are not served.
+// 6 to 10 s; by default that is 45 to 75 s, in which the minority neither serves its clients nor says so, and in which 4.0 may
+// declare no queue on any node.
 const clusterSettings = `cluster_formation.peer_discovery_backend = classic_config
 cluster_formation.classic_config.nodes.1 = rabbit@n1
 cluster_formation.classic_config.nodes.2 = rabbit@n2

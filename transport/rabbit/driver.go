@@ -45,6 +45,7 @@ type Driver struct {
 	fanout    *lane // fanout requests, whose exchange may be gone at any time
 	consumer  *consumers
 	nacks     nacks
+	stalls    stalls
 	replier   replier
 	replies   replies
 	senders   atomic.Int64            // calls and casts under way
@@ -98,6 +99,9 @@ func (d *Driver) servePublisher(ctx context.Context, s *session) {
 	d.nacks.begin()
 	d.barrier.Store(&s.barrier)
 	defer d.barrier.Store(nil)
+	if d.stalls.over() { // the host that confirmed nothing may deliver nothing either
+		d.replies.prober.doubt()
+	}
 	var lanes sync.WaitGroup
 	for _, l := range d.lanes() {
 		lanes.Go(func() { l.serve(ctx, s) })

@@ -41,6 +41,9 @@ func newHosts(all []transport.Host, strategy string) *hosts {
 	return h
 }
 
+// several tells whether there is another host to go to.
+func (h *hosts) several() bool { return len(h.all) > 1 }
+
 // answers returns what is closed when the next host answers either link.
 func (h *hosts) answers() <-chan struct{} {
 	h.mu.Lock()

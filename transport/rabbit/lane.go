@@ -36,6 +36,7 @@ type lane struct {
 	redeclare bool
 
 	carried *publication // taken from jobs, but not written on the channel that ended
+	stall   stall        // of the goroutine that reads confirms
 }
 
 func newLane(d *Driver, redeclare bool) *lane {
@@ -101,7 +102,10 @@ func (l *lane) publish(ctx context.Context, s *session) error {
 	s.closeChannel(ch)
 	reader.Wait() // the library closes confirms and returns with the channel
 	for p := sent.pop(); p != nil; p = sent.pop() {
-		p.settle(lostError(p, err))
+		if !p.early {
+			s.load.Add(-p.size())
+			p.settle(lostError(p, err))
+		}
 	}
 	return err
 }
@@ -143,16 +147,18 @@ func (l *lane) write(ctx context.Context, s *session, ch *amqp091.Channel, close
 		if p.writing != nil {
 			p.writing()
 		}
-		sent.push(p)
-		_, err := ch.PublishWithDeferredConfirm(p.exchange.name, p.key, p.mandatory, false, p.message)
+		sent.push(p, s.load.Add(p.size()))
+		confirm, err := ch.PublishWithDeferredConfirm(p.exchange.name, p.key, p.mandatory, false, p.message)
 		if errors.Is(err, amqp091.ErrClosed) { // refused before a byte was written: another channel may have it
 			sent.unpush()
+			s.load.Add(-p.size())
 			return errSessionEnded
 		}
 		l.carried = nil
 		if err != nil {
 			return brokerError(err)
 		}
+		sent.taken(p, confirm)
 	}
 }
 
@@ -215,10 +221,16 @@ func (l *lane) drain() {
 	}
 }
 
-// readOutcomes settles publications by what the broker says, until the channel has ended.
+// readOutcomes settles publications by what the broker says, until the channel has ended. Now and then it looks for what
+// the broker does not say.
 func (l *lane) readOutcomes(s *session, sent *inFlight, confirms <-chan amqp091.Confirmation, returns <-chan amqp091.Return) {
+	l.stall = stall{}
+	ticker := time.NewTicker(stallLook)
+	defer ticker.Stop()
 	for confirms != nil || returns != nil {
 		select {
+		case <-ticker.C:
+			l.look(s, sent)
 		case r, ok := <-returns:
 			if !ok {
 				returns = nil
@@ -230,7 +242,7 @@ func (l *lane) readOutcomes(s *session, sent *inFlight, confirms <-chan amqp091.
 				confirms = nil
 				continue
 			}
-			if p := sent.pop(); p != nil { // else there are more confirms than publications: nobody to tell
+			if p := sent.pop(); p != nil && !p.early { // without one there are more confirms than publications: nobody to tell
 				l.settle(s, p, c.Ack)
 			}
 		}
@@ -240,6 +252,8 @@ func (l *lane) readOutcomes(s *session, sent *inFlight, confirms <-chan amqp091.
 // settle ends a publication by its confirm. A message that came back first says nothing of the host: no queue had to
 // take it.
 func (l *lane) settle(s *session, p *publication, taken bool) {
+	s.load.Add(-p.size())
+	l.stall.answers(s, p, taken)
 	switch {
 	case !taken:
 		p.settle(transport.ErrRejected)

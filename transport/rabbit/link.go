@@ -219,12 +219,17 @@ var errDistrusted = errors.New("another host may do better")
 // distrust gives a session up for one with another host. It does nothing, and reports that, where there is none, and soon
 // after the last time.
 func (l *link) distrust(s *session, reason error) bool {
-	if len(l.hosts.all) < 2 || !l.mayDistrust() {
+	if !l.hosts.several() || !l.mayDistrust() {
 		return false
 	}
+	l.leave(s, reason)
+	return true
+}
+
+// leave gives a session up for one with another host.
+func (l *link) leave(s *session, reason error) {
 	l.log.WithFields(logrus.Fields{"host": s.host.String(), "error": reason}).Warn("giving up the host for another")
 	s.giveUp(fmt.Errorf("%w: %w", errDistrusted, reason))
-	return true
 }
 
 func (l *link) mayDistrust() bool {

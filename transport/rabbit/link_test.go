@@ -215,8 +215,8 @@ func TestLinksOfManyDriversDoNotComeAtOnce(t *testing.T) {
 					n, _ := slices.BinarySearch(all, at+window)
 					most = max(most, n-i)
 				}
-				if most > len(all)/2 {
-					t.Errorf("%d of %d dials within %s, want at most half", most, len(all), window)
+				if most > len(all)*3/5 {
+					t.Errorf("%d of %d dials within %s, want at most three of five", most, len(all), window)
 				}
 			})
 		})

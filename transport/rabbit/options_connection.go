@@ -26,7 +26,9 @@ const (
 // of the other's pause is cut to RetryInterval at most.
 //
 // A host that answers is given up for another, where there is one, when it refuses three messages or three declarations
-// in a row; once in five minutes at most, since a queue that is full refuses messages on every host.
+// in a row; once in five minutes at most, since a queue that is full refuses messages on every host. So it is when requests
+// wait for their confirms for 2.5 s and it answers none, though it does not block: it may be cut off from its cluster. That
+// time grows by half with each host given up, to five minutes, and is 2.5 s again ten minutes after the last.
 type ConnectionOptions struct {
 	// FailoverStrategy says which host comes after one that failed: "round-robin", the default, the next in a list
 	// that is shuffled once, or "shuffle", any (kombu_failover_strategy).

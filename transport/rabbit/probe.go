@@ -25,6 +25,8 @@ const (
 	silence = time.Minute
 	// probePause is between two probes: a burst of calls that time out is one doubt.
 	probePause = time.Second
+	// ignoredInRow is how many probes a host may leave unconfirmed before the queue's host is taken for cut off from it.
+	ignoredInRow = 2
 	// probeRepeat is how soon a probe that found no queue is sent again.
 	probeRepeat = 100 * time.Millisecond
 )
@@ -49,6 +51,7 @@ const (
 // queue and ends with the driver; it sends one probe at a time. So do those that wait for the answers of such calls.
 type prober struct {
 	replies *replies
+	ignored int             // probes in a row that one host did not confirm for a queue of another; of run
 	ctx     context.Context //nolint:containedctx // the prober's own life, ended by stop
 	cancel  context.CancelFunc
 	running sync.WaitGroup
@@ -182,6 +185,7 @@ func (p *prober) rest() {
 var (
 	errDeleted     = errors.New("the reply queue was deleted, and replies with it")
 	errNotConsumed = errors.New("the reply queue could not be consumed again")
+	errCutOff      = errors.New("the host of the reply queue is cut off from the other hosts")
 	errNoQueue     = errors.New("the reply queue does not exist")
 	errNotHeard    = fmt.Errorf("a message to the reply queue did not arrive within %s", probeTimeout)
 	errExpired     = errors.New("the client was away for longer than its reply queue lasts")
@@ -230,6 +234,7 @@ func (p *prober) send(a *attachment) error {
 	probe := &publication{
 		key: a.sub.queues[0].name, mandatory: true, uniqueID: id, message: message, settle: func(err error) { settled <- err },
 	}
+	begun := time.Now()
 	timer := time.NewTimer(probeTimeout)
 	defer timer.Stop()
 	ctx, cancel := context.WithTimeout(p.ctx, probeTimeout)
@@ -243,6 +248,7 @@ func (p *prober) send(a *attachment) error {
 	for {
 		select {
 		case <-heard:
+			p.ignored = 0
 			return nil
 		case err := <-settled:
 			if errors.Is(err, transport.ErrUndeliverable) {
@@ -252,11 +258,14 @@ func (p *prober) send(a *attachment) error {
 				return nil
 			}
 			taken = true
+			p.ignored = 0
 			timer.Reset(probeTimeout)
 		case <-timer.C:
 			if !taken {
-				probe.withdraw()
-				return nil
+				if probe.withdraw() {
+					return nil
+				}
+				return p.notConfirmed(a, begun)
 			}
 			if p.quiet() < probeTimeout { // replies arrive, so many that the probe is behind others
 				return nil
@@ -268,6 +277,26 @@ func (p *prober) send(a *attachment) error {
 			return nil
 		}
 	}
+}
+
+// notConfirmed looks at a probe that was written and not confirmed in time. Where the queue is consumed on another host than
+// the one that publishes, and that one has confirmed requests meanwhile, the other one is cut off from the rest: it is given
+// up, and the queue, which is there, too. Where no requests are confirmed, it may as well be the publisher's host, or both
+// wait for the same: that is not for a probe to find out.
+func (p *prober) notConfirmed(a *attachment, since time.Time) error {
+	publisher := p.replies.driver.publisher.current.Load()
+	if publisher == nil || publisher.host == a.session.host || publisher.takes.Load() < since.UnixNano() {
+		return nil
+	}
+	if p.ignored++; p.ignored < ignoredInRow {
+		p.doubt()
+		return nil
+	}
+	p.ignored = 0
+	if !p.replies.driver.consumer.link.distrust(a.session, errCutOff) {
+		return nil
+	}
+	return errCutOff
 }
 
 func (p *prober) begin() (id string, heard <-chan struct{}) {

@@ -361,3 +361,56 @@ func TestCallOnAReplyQueueThatWasJustLostIsNotSent(t *testing.T) {
 		}
 	})
 }
+
+// TestHostThatIsCutOffFromThePublishersIsGivenUp has probes, each after the doubt that the one before left, that the
+// publisher's host does not confirm.
+func TestHostThatIsCutOffFromThePublishersIsGivenUp(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		url   string
+		hosts [2]int // of the publisher and the consumers
+		play  string // - is a probe that is not confirmed, beside requests that are, ? one beside none, + one that comes
+		want  bool
+	}{
+		"two in a row":                           {"rabbit://a,b/", [2]int{0, 1}, "--", true},
+		"two, with requests confirmed at one":    {"rabbit://a,b/", [2]int{0, 1}, "-??", false},
+		"one":                                    {"rabbit://a,b/", [2]int{0, 1}, "-", false},
+		"two, with one that comes between":       {"rabbit://a,b/", [2]int{0, 1}, "-+-", false},
+		"two in a row, later":                    {"rabbit://a,b/", [2]int{0, 1}, "-+--", true},
+		"all, where both are with the same host": {"rabbit://a,b/", [2]int{1, 1}, "---", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			inBubble(t, c.url, func(t *testing.T, d *Driver) {
+				a := connected(t, d)
+				old := a.sub.queues[0].name
+				publisher := sessionWith(t, d.hosts.all[c.hosts[0]])
+				d.publisher.current.Store(publisher)
+				a.session = sessionWith(t, d.hosts.all[c.hosts[1]])
+				for _, outcome := range c.play {
+					d.replies.prober.doubt()
+					<-time.After(probePause)
+					p := mustProbe(t, d)
+					if outcome != '?' {
+						publisher.takes.Store(time.Now().UnixNano())
+					}
+					if outcome == '+' {
+						d.replies.receive(a.delivery(1, p.message.Body))
+						continue
+					}
+					<-time.After(probeTimeout)
+					synctest.Wait()
+				}
+				if got := a.session.cause() != transport.ErrClosed; got != c.want { //nolint:errorlint // which it is while there is no cause
+					t.Errorf("the host was given up: %t, want %t", got, c.want)
+				}
+				if c.want {
+					wantError(t, "cause", a.session.cause(), errCutOff)
+					wantPath(t, d, old, 1)
+					return
+				}
+				wantPath(t, d, old, 0)
+			})
+		})
+	}
+}

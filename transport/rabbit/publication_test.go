@@ -61,8 +61,8 @@ func body(id string) []byte {
 func outcomes(sent *inFlight, play func(confirms chan<- amqp091.Confirmation, returns chan<- amqp091.Return)) {
 	confirms, returns := make(chan amqp091.Confirmation, confirmQueue), make(chan amqp091.Return)
 	var reader sync.WaitGroup
-	l := newLane(&Driver{}, false)
-	reader.Go(func() { l.readOutcomes(nil, sent, confirms, returns) })
+	l := newLane(&Driver{hosts: &hosts{}}, false)
+	reader.Go(func() { l.readOutcomes(&session{}, sent, confirms, returns) })
 	play(confirms, returns)
 	close(returns) // as the library does when the channel ends
 	close(confirms)
@@ -74,7 +74,7 @@ func TestConfirmsSettleInTheOrderOfWriting(t *testing.T) {
 	var s settlement
 	var sent inFlight
 	for _, name := range []string{"confirmed", "refused", "confirmed too", "in flight"} {
-		sent.push(s.publication(name))
+		sent.push(s.publication(name), 0)
 	}
 	outcomes(&sent, func(confirms chan<- amqp091.Confirmation, _ chan<- amqp091.Return) {
 		confirms <- amqp091.Confirmation{DeliveryTag: 1, Ack: true}
@@ -95,7 +95,7 @@ func TestReturnComesBeforeItsConfirmAndIsFoundByItsID(t *testing.T) {
 	var s settlement
 	var sent inFlight
 	for _, name := range []string{"a", "b", "c", "d"} {
-		sent.push(s.publication(name))
+		sent.push(s.publication(name), 0)
 	}
 	outcomes(&sent, func(confirms chan<- amqp091.Confirmation, returns chan<- amqp091.Return) {
 		returns <- amqp091.Return{Body: body("c")} // out of order, and before any confirm
@@ -117,7 +117,7 @@ func TestRefusedMessageIsRejectedEvenIfItCameBack(t *testing.T) {
 	t.Parallel()
 	var s settlement
 	var sent inFlight
-	sent.push(s.publication("a"))
+	sent.push(s.publication("a"), 0)
 	outcomes(&sent, func(confirms chan<- amqp091.Confirmation, returns chan<- amqp091.Return) {
 		returns <- amqp091.Return{Body: body("a")}
 		confirms <- amqp091.Confirmation{DeliveryTag: 1, Ack: false}
@@ -129,7 +129,7 @@ func TestConfirmsThatNobodyWaitsForAreIgnored(t *testing.T) {
 	t.Parallel()
 	var s settlement
 	var sent inFlight
-	sent.push(s.publication("a"))
+	sent.push(s.publication("a"), 0)
 	outcomes(&sent, func(confirms chan<- amqp091.Confirmation, _ chan<- amqp091.Return) {
 		for tag := range uint64(3) {
 			confirms <- amqp091.Confirmation{DeliveryTag: tag + 1, Ack: true}
@@ -143,8 +143,8 @@ func TestReturnIsFoundByItsIDInACompressedBody(t *testing.T) {
 	for value, name := range compressions {
 		var s settlement
 		var sent inFlight
-		sent.push(s.publication("a"))
-		sent.push(s.publication("b"))
+		sent.push(s.publication("a"), 0)
+		sent.push(s.publication("b"), 0)
 		message, err := newMessage("", name, body("b"))
 		if err != nil {
 			t.Fatal(err)
@@ -167,7 +167,7 @@ func TestMessagesWithoutIDAreNeverTakenForReturned(t *testing.T) {
 	t.Parallel()
 	var s settlement
 	var sent inFlight
-	sent.push(s.publication(""))
+	sent.push(s.publication(""), 0)
 	outcomes(&sent, func(confirms chan<- amqp091.Confirmation, returns chan<- amqp091.Return) {
 		returns <- amqp091.Return{Body: []byte("{}")}
 		confirms <- amqp091.Confirmation{DeliveryTag: 1, Ack: true}
@@ -180,14 +180,14 @@ func TestWhatWasNotWrittenIsTakenBack(t *testing.T) {
 	var s settlement
 	var sent inFlight
 	sent.unpush() // there is nothing
-	sent.push(s.publication("a"))
-	sent.push(s.publication("b"))
+	sent.push(s.publication("a"), 0)
+	sent.push(s.publication("b"), 0)
 	sent.unpush()
 	if p := sent.pop(); p == nil || p.uniqueID != "a" {
 		t.Errorf("the oldest is %v, want a", p)
 	}
 	sent.unpush()
-	sent.push(s.publication("c"))
+	sent.push(s.publication("c"), 0)
 	if p := sent.pop(); p == nil || p.uniqueID != "c" {
 		t.Errorf("the oldest is %v, want c", p)
 	}
@@ -202,7 +202,7 @@ func TestInFlightKeepsOrderAndGivesUpSpace(t *testing.T) {
 	var sent inFlight
 	next := 0
 	for i := range 10000 {
-		sent.push(&publication{uniqueID: strconv.Itoa(i)})
+		sent.push(&publication{uniqueID: strconv.Itoa(i)}, 0)
 		if i%100 < 50 { // up to 50 pile up
 			continue
 		}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rabbitmq/amqp091-go"
@@ -41,6 +42,8 @@ type session struct {
 	host       transport.Host
 
 	barrier barrier       // shut while the broker takes no messages on this connection
+	load    atomic.Int64  // bytes of the messages that were written and not confirmed
+	takes   atomic.Int64  // when the broker last confirmed a request, in nanoseconds of Unix time
 	ended   chan struct{} // closed when the connection is gone
 	mu      sync.Mutex
 	err     error // why, nil after a close by this side

@@ -144,6 +144,15 @@ func emptySession(tb testing.TB) (*session, net.Conn) {
 	return &session{conn: newConn(socket, 0), ended: make(chan struct{})}, peer
 }
 
+// sessionWith is an empty session with a host.
+func sessionWith(tb testing.TB, host transport.Host) *session {
+	tb.Helper()
+	s, peer := emptySession(tb)
+	tb.Cleanup(func() { s.conn.Close(); peer.Close() })
+	s.host = host
+	return s
+}
+
 func TestSessionEndsWithItsConnection(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

@@ -40,7 +40,10 @@ func blockedCast(t *testing.T, b *bus) {
 }
 
 func blockedCall(t *testing.T, b *bus) {
-	d, _ := b.blocked(t)
+	d, block := b.features.Blocking(t)
+	closed(t, d)
+	haveReplyQueue(t, b, d)
+	block(true)
 	ctx, cancel := context.WithTimeout(t.Context(), 4*moment)
 	defer cancel()
 	_, err := d.Call(ctx, b.topic, request("call"), transport.SendOptions{Retry: transport.RetryForever})
@@ -48,6 +51,21 @@ func blockedCall(t *testing.T, b *bus) {
 	if timeout := timedOut(t, err, transport.ReasonBlocked); timeout.Sent != 0 {
 		t.Errorf("time line %+v, want nothing sent", timeout.Timeline)
 	}
+}
+
+// haveReplyQueue calls, in vain, until a request is sent: from then on calls wait for nothing else.
+func haveReplyQueue(t *testing.T, b *bus, d transport.Driver) {
+	t.Helper()
+	for range 40 {
+		ctx, cancel := context.WithTimeout(t.Context(), moment)
+		_, err := d.Call(ctx, b.topic, request("call"), transport.SendOptions{Retry: transport.RetryForever})
+		cancel()
+		var timeout *transport.TimeoutError
+		if errors.As(err, &timeout) && timeout.Sent != 0 {
+			return
+		}
+	}
+	t.Fatal("no call is sent")
 }
 
 func blockedGoesOn(t *testing.T, b *bus) {
