@@ -6,13 +6,13 @@ import "context"
 // server acknowledges what it receives.
 type backlog chan struct{}
 
-// enter waits for a place, or until ctx ends.
-func (b backlog) enter(ctx context.Context) bool {
+// enter waits for a place. It fails with ctx's cause where ctx ends first.
+func (b backlog) enter(ctx context.Context) error {
 	select {
 	case b <- struct{}{}:
-		return true
+		return nil
 	case <-ctx.Done():
-		return false
+		return context.Cause(ctx)
 	}
 }
 
@@ -22,7 +22,7 @@ func (b backlog) leave() { <-b }
 // ends first.
 func (b backlog) close(ctx context.Context) bool {
 	for range cap(b) {
-		if !b.enter(ctx) {
+		if b.enter(ctx) != nil {
 			return false
 		}
 	}
@@ -31,8 +31,8 @@ func (b backlog) close(ctx context.Context) bool {
 
 // receive is poll where requests are acknowledged at once: they wait in limits, for their method and for a place.
 func (s *MessageHandlingServer) receive(r *run) error {
-	for r.backlog.enter(r.polling) {
-		in, err := r.listener.Poll(r.polling)
+	for r.turns.wait(r.backlog.enter) == nil {
+		in, err := r.next()
 		if err != nil {
 			r.backlog.leave()
 			return pollError(err)

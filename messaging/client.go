@@ -1,6 +1,7 @@
 package messaging
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -38,7 +39,7 @@ type clientConfig struct {
 // one, or when an option has an impossible value.
 func NewClient(t *Transport, to Target, opts ...ClientOption) (*Client, error) {
 	c := &Client{transport: t, config: clientConfig{
-		target: to, timeout: defaultTimeout, retry: transport.RetryForever, serializer: serializer.JSON,
+		target: to, timeout: cmp.Or(t.defaults.timeout, defaultTimeout), retry: transport.RetryForever, serializer: serializer.JSON,
 	}}
 	if err := to.CheckCast(); err != nil {
 		return nil, err

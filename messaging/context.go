@@ -121,3 +121,10 @@ func contextEntries(ctx context.Context, s serializer.Serializer) ([]transport.C
 	})
 	return entries, nil
 }
+
+// RequestIDs are the ids of the request that ctx belongs to, for what logs with a context: request_id and
+// global_request_id, empty where there are none.
+func RequestIDs(ctx context.Context) (id, globalID string) {
+	rc := RequestContextFrom(ctx)
+	return rc.RequestID(), rc.GlobalRequestID()
+}

@@ -27,6 +27,7 @@ type Option interface {
 type transportConfig struct {
 	controlExchange string
 	log             logrus.FieldLogger
+	defaults        defaults
 }
 
 type transportOption func(*transportConfig)

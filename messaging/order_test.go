@@ -247,7 +247,8 @@ func TestFailedStopDoesNotWedgeTheServer(t *testing.T) {
 func TestPollLoopRetriesForEverAndLogsTheSameErrorOnceAMinute(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		polls := 0
+		polls, waited := 0, time.Duration(0)
+		begun := time.Now()
 		l := newStubListener()
 		wait := l.poll
 		l.poll = func(ctx context.Context) (transport.Incoming, error) {
@@ -256,18 +257,19 @@ func TestPollLoopRetriesForEverAndLogsTheSameErrorOnceAMinute(t *testing.T) {
 				return nil, errors.New("the same")
 			case polls <= 92:
 				panic("a panic")
+			case polls == 93:
+				waited = time.Since(begun)
 			}
 			return wait(ctx)
 		}
 		server, hook := stubServer(t, func() (transport.Listener, error) { return l, nil })
-		begun := time.Now()
 		if err := server.Start(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		<-time.After(2 * time.Minute)
 		synctest.Wait()
-		if polls != 93 {
-			t.Errorf("polled %d times, want 93: on after every error and panic, a second apart", polls)
+		if waited != 92*time.Second {
+			t.Errorf("the poll after 92 errors and panics began after %s: want one a second", waited)
 		}
 		var at []time.Duration
 		for _, entry := range hook.AllEntries() {

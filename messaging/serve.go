@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -75,16 +76,25 @@ func (s *MessageHandlingServer) loop(ctx context.Context, r *run, ended chan<- s
 // message waits unacknowledged until there is a place for its handler.
 func (s *MessageHandlingServer) poll(r *run) error {
 	for {
-		in, err := r.listener.Poll(r.polling)
+		in, err := r.next()
 		if err != nil {
 			return pollError(err)
 		}
 		if j := s.newJob(in); r.limits.admit(j) {
-			if err := s.submit(r, j); err != nil {
+			if err := s.place(r, j, r.turns); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+// next takes the next message, for the poll loop.
+func (r *run) next() (in transport.Incoming, err error) {
+	err = r.turns.wait(func(ctx context.Context) (err error) {
+		in, err = r.listener.Poll(ctx)
+		return err
+	})
+	return in, err
 }
 
 // pollError is how polling ends: without an error where the listener was stopped.
@@ -97,20 +107,24 @@ func pollError(err error) error {
 
 // resume runs what waits in limits until nothing that waits there is to be begun any more.
 func (s *MessageHandlingServer) resume(r *run) error {
+	waits := newTurns(r.resuming, new(atomic.Uint64)) // of which nobody makes anything: it is the poll loop that is watched
 	for {
 		j := r.limits.next(r.resuming)
 		if j == nil {
 			return nil
 		}
-		if err := s.submit(r, j); err != nil {
+		if err := s.place(r, j, waits); err != nil {
 			return err
 		}
 	}
 }
 
-// submit waits for a place to run j; where there will be none, j goes back to the broker.
-func (s *MessageHandlingServer) submit(r *run, j *job) error {
-	err := r.executor.Submit(r.resuming, func() { s.serve(r, j) })
+// place waits, in the way of the loop that calls it, for a place to run j; where there will be none, j goes back to the
+// broker.
+func (s *MessageHandlingServer) place(r *run, j *job, waits *turns) error {
+	err := waits.wait(func(ctx context.Context) error {
+		return r.executor.Submit(ctx, func() { s.serve(r, j) })
+	})
 	if err == nil {
 		return nil
 	}
@@ -168,6 +182,8 @@ func (s *MessageHandlingServer) serve(r *run, j *job) {
 // execute dispatches, with heartbeats to the caller meanwhile. They have ended when it returns, on every path: none
 // may follow the reply.
 func (s *MessageHandlingServer) execute(r *run, j *job) (*transport.Reply, error) {
+	s.running.begin(j)
+	defer s.running.end(j)
 	defer s.startHeartbeats(r, j.in).stop()
 	defer s.watch(j.request)()
 	return s.dispatch(r, j)

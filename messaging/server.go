@@ -57,6 +57,9 @@ type MessageHandlingServer struct {
 	limit                                           loglimit.Limiter
 	received, redelivered, expired, refused, failed atomic.Uint64
 	requeued, parked, abandoned                     atomic.Uint64
+
+	running  runningRequests
+	progress atomic.Uint64
 }
 
 // ServerStats counts the messages of a server since it was made.
@@ -126,6 +129,7 @@ type run struct {
 	polling     context.Context //nolint:containedctx // ends when the loop must not take or hand over another message
 	stopPolling context.CancelFunc
 	polled      chan struct{} // closed when the loop has ended
+	turns       *turns        // the loop's
 	limits      *limits
 	resuming    context.Context //nolint:containedctx // ends when nothing must be begun any more
 	resumed     chan struct{}   // closed when the loop has ended that runs what limits kept back
@@ -143,7 +147,7 @@ type run struct {
 func NewRPCServer(t *Transport, on Target, endpoints []*Endpoint, opts ...ServerOption) (*MessageHandlingServer, error) {
 	c := serverConfig{
 		executor: executor.Threading, logAfter: 30 * time.Second, serializer: serializer.JSON, policy: DefaultAccessPolicy,
-		ack: AckOnStart, maxDeliveries: DefaultMaxDeliveries,
+		ack: AckOnStart, maxDeliveries: DefaultMaxDeliveries, poolSize: t.defaults.poolSize, ping: t.defaults.ping,
 	}
 	for _, opt := range opts {
 		opt.applyServer(&c)
@@ -281,6 +285,7 @@ func (s *MessageHandlingServer) listen(ctx context.Context, e *epoch, c *serverC
 		executor: exec, listener: listener, polled: make(chan struct{}), limits: newLimits(), resumed: make(chan struct{}),
 	}
 	r.polling, r.stopPolling = context.WithCancel(context.WithoutCancel(ctx))
+	r.turns = newTurns(r.polling, &s.progress)
 	r.handling, r.stopHandling = context.WithCancelCause(context.WithValue(context.WithoutCancel(ctx), insideKey, s))
 	e.run = r
 	r.resuming = r.polling

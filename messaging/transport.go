@@ -3,6 +3,7 @@ package messaging
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -20,6 +21,15 @@ type Transport struct {
 	driver          transport.Driver
 	controlExchange string
 	log             logrus.FieldLogger
+	defaults        defaults
+}
+
+// defaults are those of the servers and clients on a transport that was made by a configuration; zero ones are this
+// package's own.
+type defaults struct {
+	timeout  time.Duration
+	poolSize int
+	ping     bool
 }
 
 // Open makes a transport from its URL: rabbit:// (also kombu+rabbit:// and amqp://, and amqps:// for TLS on port
@@ -29,15 +39,20 @@ type Transport struct {
 //
 // The error matches [ErrInvalidURL], is one line and shows no password.
 func Open(url string, opts ...TransportOption) (*Transport, error) {
-	t := NewTransport(nil, opts...)
 	parsed, err := transport.ParseURL(url)
 	if err != nil {
 		return nil, err
 	}
-	switch parsed.Driver {
-	case "rabbit", "kombu+rabbit", "amqp", "amqps":
+	return open(parsed, opts)
+}
+
+func open(parsed *transport.URL, opts []TransportOption) (*Transport, error) {
+	t := NewTransport(nil, opts...)
+	var err error
+	switch {
+	case isRabbit(parsed):
 		t.driver, err = rabbit.Open(parsed, rabbit.WithLogger(t.log))
-	case "memory", "fake":
+	case parsed.Driver == "memory", parsed.Driver == "fake":
 		t.driver, err = memory.Open(parsed)
 	default:
 		return nil, fmt.Errorf("%w: unknown driver %q (want rabbit or memory)", ErrInvalidURL, parsed.Driver)
@@ -48,13 +63,22 @@ func Open(url string, opts ...TransportOption) (*Transport, error) {
 	return t, nil
 }
 
+// isRabbit tells whether a URL is one of RabbitMQ.
+func isRabbit(u *transport.URL) bool {
+	switch u.Driver {
+	case "rabbit", "kombu+rabbit", "amqp", "amqps":
+		return true
+	}
+	return false
+}
+
 // NewTransport makes a transport on a driver, which it takes over.
 func NewTransport(driver transport.Driver, opts ...TransportOption) *Transport {
 	c := transportConfig{controlExchange: target.DefaultExchange, log: logrus.StandardLogger()}
 	for _, opt := range opts {
 		opt.applyTransport(&c)
 	}
-	return &Transport{driver: driver, controlExchange: c.controlExchange, log: c.log}
+	return &Transport{driver: driver, controlExchange: c.controlExchange, log: c.log, defaults: c.defaults}
 }
 
 // Ping reports whether the broker answers, dialling it if need be, each host of the URL once. It fails with

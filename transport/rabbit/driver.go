@@ -117,6 +117,9 @@ func (d *Driver) obstacle() error {
 	return nil
 }
 
+// Options are those that the driver was opened with.
+func (d *Driver) Options() Options { return d.options }
+
 // Stats tells what happened to the driver so far.
 func (d *Driver) Stats() Stats { return d.stats.read() }
 

@@ -128,7 +128,7 @@ func (l *listener) Poll(ctx context.Context) (transport.Incoming, error) {
 			if more {
 				l.wake()
 			}
-			if in := l.read(ctx, d); in != nil {
+			if in := l.read(context.WithoutCancel(ctx), d); in != nil { // what Poll has taken is settled even where ctx ends
 				return in, nil
 			}
 			continue

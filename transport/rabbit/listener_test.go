@@ -148,6 +148,30 @@ func TestPollRejectsWhatItCannotRead(t *testing.T) {
 	})
 }
 
+func TestWhatPollCannotReadIsRejectedEvenIfItsContextEnds(t *testing.T) {
+	t.Parallel()
+	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
+		a := fakeChannel()
+		a.acks = make(chan ackRequest) // its owner is busy
+		l := attachedListener(d, a)
+		l.receive(a.delivery(1, []byte("no JSON")))
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		polled := make(chan error, 1)
+		go func() {
+			_, err := l.Poll(ctx)
+			polled <- err
+		}()
+		<-ctx.Done()
+		synctest.Wait()
+		wantAsked(t, a, ackRequest{tag: 1, verdict: reject})
+		wantError(t, "Poll", <-polled, context.DeadlineExceeded)
+		if got := d.Stats().Stale; got != 0 {
+			t.Errorf("%d stale, want none", got)
+		}
+	})
+}
+
 func TestPollEndsWithItsContextItsListenerAndItsDriver(t *testing.T) {
 	t.Parallel()
 	inBubble(t, "rabbit://h/", func(t *testing.T, d *Driver) {
