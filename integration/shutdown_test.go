@@ -140,14 +140,14 @@ func TestStoppedWorkerAnswersWhatItRunsAndLeavesTheRestToAnother(t *testing.T) {
 	}
 }
 
-func TestSecondSignalEndsAWorkerAtOnce(t *testing.T) {
+func TestAnInterruptEndsAStoppingWorkerAtOnce(t *testing.T) {
 	t.Parallel()
 	const selections = 6
 	r := newReplay(t, novaBus(t))
 	w, tap := startBusyWorker(t, r, selections)
 	w.signal(t, syscall.SIGTERM)
 	eventually(t, "the worker has seen the first signal", func() bool { return strings.Contains(w.stderr.String(), "stopping") })
-	w.signal(t, syscall.SIGTERM)
+	w.signal(t, os.Interrupt)
 	signalled := time.Now()
 	if status := w.status(t); status != 1 {
 		t.Errorf("exit status %d, want 1", status)
@@ -204,20 +204,18 @@ func TestNoCallIsLostWhenOneOfTwoWorkersIsStopped(t *testing.T) {
 func TestIdleWorkerEndsInOrderAndTakesItsFanoutQueueAlong(t *testing.T) {
 	t.Parallel()
 	b := newBus(t)
-	for name, sig := range map[string]os.Signal{"SIGTERM": syscall.SIGTERM, "SIGINT": os.Interrupt} {
-		t.Run(name, func(t *testing.T) {
-			tap := newTap(t, b.url)
-			w := startWorker(t, tap.url, "--control-exchange", b.exchange, "--topic", b.topic, "--host", "host1")
-			fanout := declared(t, tap, "^"+b.topic+"_fanout_[0-9a-f]{32}$")
-			w.signal(t, sig)
-			if status := w.status(t); status != 0 {
-				t.Errorf("exit status %d, want 0", status)
-			}
-			if _, err := channel(t, b.url).QueueDeclarePassive(fanout, false, false, false, false, nil); err == nil {
-				t.Errorf("the queue %s is still there", fanout)
-			}
-		})
-	}
+	t.Run("with a broker", func(t *testing.T) {
+		tap := newTap(t, b.url)
+		w := startWorker(t, tap.url, "--control-exchange", b.exchange, "--topic", b.topic, "--host", "host1")
+		fanout := declared(t, tap, "^"+b.topic+"_fanout_[0-9a-f]{32}$")
+		w.signal(t, syscall.SIGTERM)
+		if status := w.status(t); status != 0 {
+			t.Errorf("exit status %d, want 0", status)
+		}
+		if _, err := channel(t, b.url).QueueDeclarePassive(fanout, false, false, false, false, nil); err == nil {
+			t.Errorf("the queue %s is still there", fanout)
+		}
+	})
 	t.Run("without a broker", func(t *testing.T) {
 		w := runWorker(t, unreachableURL(t))
 		eventually(t, "the worker has tried", func() bool { return strings.Contains(w.stderr.String(), "cannot connect") })

@@ -22,8 +22,8 @@ vanish with it.
 Exits with status 0 if every call was answered right, 1 if not, and 130 after
 Ctrl-C, with a table of what was done until then.`
 
-func newDemo(stdout, stderr io.Writer) *cobra.Command {
-	c := demo.Config{Terminal: stderr}
+func (p *program) newDemo() *cobra.Command {
+	c := demo.Config{Terminal: p.stderr}
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Show several schedulers at work",
@@ -33,7 +33,7 @@ func newDemo(stdout, stderr io.Writer) *cobra.Command {
 			if err := checkDemo(&c); err != nil {
 				return err
 			}
-			return runDemo(cmd.Context(), c, stdout)
+			return supervise(cmd.Context(), p.signals, func(ctx context.Context) error { return runDemo(ctx, c, p.stdout) })
 		},
 	}
 	flags := cmd.Flags()

@@ -32,12 +32,14 @@ func TestMain(m *testing.M) {
 func stuck() int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	return supervise(context.Background(), os.Stderr, signals, func(ctx context.Context) int {
+	err := supervise(context.Background(), signals, func(ctx context.Context) error {
 		fmt.Println("READY")
 		<-ctx.Done()
 		fmt.Println("STOPPING")
 		select {}
 	})
+	fmt.Fprintln(os.Stderr, err)
+	return exitStatus(err)
 }
 
 // patience is how long a process may take for one step.

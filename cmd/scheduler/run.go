@@ -27,37 +27,16 @@ type signalError struct{ signal os.Signal }
 
 func (e *signalError) Error() string { return "stopped by signal: " + e.signal.String() }
 
+// program is one run of the command line.
+type program struct {
+	stdout, stderr io.Writer
+	signals        <-chan os.Signal
+}
+
 // run runs one command line and returns the exit status.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int {
-	return supervise(ctx, stderr, signals, func(ctx context.Context) int {
-		return execute(ctx, args, stdout, stderr)
-	})
-}
-
-// supervise ends command's context with the first signal and waits for it. With a second signal it returns at
-// once: command is left running, and the end of the process is its end.
-func supervise(ctx context.Context, stderr io.Writer, signals <-chan os.Signal, command func(context.Context) int) int {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	status := make(chan int, 1)
-	go func() { status <- command(ctx) }()
-	select {
-	case s := <-status:
-		return s
-	case sig := <-signals:
-		cancel(&signalError{sig})
-	}
-	select {
-	case s := <-status:
-		return s
-	case <-signals:
-		_, _ = fmt.Fprintln(stderr, "scheduler: stopped at once by a second signal")
-		return exitFailed
-	}
-}
-
-func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	root := newRoot(stdout, stderr)
+	p := &program{stdout, stderr, signals}
+	root := p.newRoot()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
 	if err != nil {
@@ -66,14 +45,41 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitStatus(err)
 }
 
+// errSecondSignal tells that a command was not waited for.
+var errSecondSignal = errors.New("stopped at once by a second signal")
+
+// supervise ends command's context with the first signal and waits for it. With a second signal it returns at
+// once: command is left running, and the end of the process is its end.
+func supervise(ctx context.Context, signals <-chan os.Signal, command func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	ended := make(chan error, 1)
+	go func() { ended <- command(ctx) }()
+	select {
+	case err := <-ended:
+		return err
+	case sig := <-signals:
+		cancel(&signalError{sig})
+	}
+	select {
+	case err := <-ended:
+		return err
+	case <-signals:
+		return errSecondSignal
+	}
+}
+
 func exitStatus(err error) int {
 	var (
-		usage *usageError
-		sig   *signalError
+		usage  *usageError
+		sig    *signalError
+		status *statusError
 	)
 	switch {
 	case err == nil:
 		return exitOK
+	case errors.As(err, &status):
+		return status.code
 	case errors.As(err, &usage):
 		return exitUsage
 	case errors.As(err, &sig):
@@ -94,7 +100,7 @@ func oneLine(text string) string {
 	}, text)
 }
 
-func newRoot(stdout, stderr io.Writer) *cobra.Command {
+func (p *program) newRoot() *cobra.Command {
 	root := &cobra.Command{
 		Use:               "scheduler",
 		Short:             "nova's scheduler on goslo",
@@ -104,10 +110,10 @@ func newRoot(stdout, stderr io.Writer) *cobra.Command {
 		Args:              knownCommand,
 		RunE:              func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	root.SetOut(stdout)
-	root.SetErr(stderr)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return flagError(err) })
-	root.AddCommand(newDemo(stdout, stderr), newServe(stdout, stderr), newVersion(stdout))
+	root.AddCommand(p.newAgent(), p.newAll(), p.newAPI(), p.newConfig(), p.newDemo(), p.newServe(), newVersion(p.stdout))
 	return root
 }

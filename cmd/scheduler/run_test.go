@@ -35,8 +35,8 @@ func TestWrongCommandLinesAreRefusedInOneLine(t *testing.T) {
 		want string
 		args []string
 	}{
-		{`unknown command "conduct": want demo, serve or version`, []string{"conduct"}},
-		{`unknown command: want demo, serve or version`, []string{"rabbit://guest:s3cret@host/"}},
+		{`unknown command "conduct": want agent, all, api, config, demo, serve or version`, []string{"conduct"}},
+		{`unknown command: want agent, all, api, config, demo, serve or version`, []string{"rabbit://guest:s3cret@host/"}},
 		{`--conduct: unknown flag`, []string{"--conduct"}},
 		{`want flags only, got 1 other arguments`, []string{"version", "s3cret"}},
 
@@ -66,8 +66,8 @@ func TestWrongCommandLinesAreRefusedInOneLine(t *testing.T) {
 		{`--hosts: hosts file ` + notJSON + `: not JSON: invalid character 'h' looking for beginning of value`, serve("--hosts", notJSON)},
 		{`--hosts: hosts file ` + noUUID + `: entry 1 ("cmp-a"): compute_node_uuid: missing`, serve("--hosts", noUUID)},
 		{`--executor: unknown executor "fibers": want blocking, threading or pool`, serve("--executor", "fibers")},
-		{`--executor-thread-pool-size: want 0 to 32767, got -1`, serve("--executor-thread-pool-size", "-1")},
-		{`--executor-thread-pool-size: want 0 to 32767, got 32768`, serve("--executor-thread-pool-size=32768")},
+		{`--executor-thread-pool-size: want at least 1`, serve("--executor-thread-pool-size", "-1")},
+		{`--executor-thread-pool-size: want at most 32767`, serve("--executor-thread-pool-size=32768")},
 		{`--executor-thread-pool-size: want a whole number`, serve("--executor-thread-pool-size", "s3cret")},
 		{`--log-level: want error, warn, info, debug or trace`, serve("--log-level", "s3cret")},
 		{`--no-such-flag: unknown flag`, serve("--no-such-flag=s3cret")},
@@ -123,8 +123,8 @@ func TestHelpGoesToStandardOutputAndFitsTheScreen(t *testing.T) {
 	}{
 		{nil, []string{"demo", "serve", "version"}},
 		{[]string{"--help"}, []string{"demo", "serve", "version"}},
-		{[]string{"help", "serve"}, []string{"second signal", "status 1", "READY", "--executor-thread-pool-size", `default "nova"`}},
-		{[]string{"serve", "--help"}, []string{"second signal", "status 1", "READY"}},
+		{[]string{"help", "serve"}, []string{"SIGHUP", "status 1", "READY", "--executor-thread-pool-size", "default nova", "--config-file"}},
+		{[]string{"serve", "--help"}, []string{"SIGHUP", "status 1", "READY"}},
 		{[]string{"demo", "--help"}, []string{"130", "default 20000", "default 64"}},
 	} {
 		status, stdout, stderr := command(t, nil, c.args...)
@@ -163,7 +163,7 @@ func TestServeListensWhereItsFlagsSay(t *testing.T) {
 	if got := <-status; got != 0 || stdout.String() != "READY\n" {
 		t.Errorf("exit status = %d with standard output %q, want 0 with READY; standard error:\n%s", got, stdout.String(), stderr.String())
 	}
-	if !strings.Contains(stderr.String(), "msg=replied") {
+	if !strings.Contains(stderr.String(), "replied") {
 		t.Errorf("the log shows no call at level debug:\n%s", stderr.String())
 	}
 }
@@ -192,25 +192,32 @@ func TestServeFailsWhereTheBrokerRefuses(t *testing.T) {
 	t.Parallel()
 	status, stdout, stderr := command(t, nil,
 		"serve", "--transport-url", "memory://clash", "--control-exchange", "scheduler_fanout", "--host", "h", "--log-level", "error")
-	const want = "scheduler: listen on target <exchange=scheduler_fanout, topic=scheduler, server=h>: "
-	if status != 1 || stdout != "" || !strings.HasPrefix(stderr, want) || strings.Count(stderr, "\n") != 1 {
+	const want = "\nscheduler: listen on target <exchange=scheduler_fanout, topic=scheduler, server=h>: "
+	if status != 1 || stdout != "" || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 2 { // the log and the end
 		t.Errorf("exit status = %d with %q and %q, want 1 with a line about the target", status, stdout, stderr)
 	}
 }
 
-func TestServeEndsInOrderAtASignal(t *testing.T) {
+func TestServeEndsAsSignalsAsk(t *testing.T) {
 	t.Parallel()
-	for _, sig := range []os.Signal{syscall.SIGTERM, os.Interrupt} {
+	for sig, end := range map[os.Signal]struct {
+		status int
+		logged []string
+	}{
+		syscall.SIGTERM: {0, []string{"scheduler hosts=4 transport_url=memory:///", "listening", "stopping", "stopped code=0"}},
+		os.Interrupt:    {1, []string{"exiting at once"}},
+		syscall.SIGQUIT: {1, []string{"exiting at once"}},
+	} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
 			c := startChild(t, "main", "serve", "--transport-url", "memory://", "--hosts", "internal/nova/testdata/hosts.json")
 			c.stdout.await(t, "READY\n")
 			c.signal(t, sig)
-			c.end(t, 0)
+			c.end(t, end.status)
 			if got := c.stdout.String(); got != "READY\n" {
 				t.Errorf("standard output = %q, want READY alone", got)
 			}
-			for _, want := range []string{"starting", "hosts=4", `transport_url="memory:///"`, "listening", "stopping", "msg=stopped"} {
+			for _, want := range end.logged {
 				if !strings.Contains(c.stderr.String(), want) {
 					t.Errorf("the log lacks %q:\n%s", want, c.stderr.String())
 				}
@@ -226,7 +233,7 @@ func TestServeWaitsForItsBroker(t *testing.T) {
 	c.stderr.await(t, "cannot connect to the broker")
 	c.signal(t, syscall.SIGTERM)
 	c.end(t, 0)
-	c.stderr.await(t, "stopped before the start")
+	c.stderr.await(t, "stopped code=0")
 	if strings.Contains(c.stderr.String(), "s3cret") || c.stdout.String() != "" {
 		t.Errorf("standard output = %q, want nothing; want no password in the log:\n%s", c.stdout.String(), c.stderr.String())
 	}
@@ -240,7 +247,7 @@ func TestASecondSignalEndsTheProcessAtOnce(t *testing.T) {
 	c.stdout.await(t, "STOPPING\n")
 	c.signal(t, os.Interrupt)
 	c.end(t, 1)
-	if got, want := c.stderr.String(), "scheduler: stopped at once by a second signal\n"; got != want {
+	if got, want := c.stderr.String(), "stopped at once by a second signal\n"; got != want {
 		t.Errorf("standard error = %q, want %q", got, want)
 	}
 }
@@ -251,16 +258,15 @@ func TestASecondSignalIsNotWaitedFor(t *testing.T) {
 	signals <- os.Interrupt
 	signals <- os.Interrupt
 	release, released := make(chan struct{}), make(chan struct{})
-	var stderr transcript
-	status := supervise(t.Context(), &stderr, signals, func(context.Context) int {
+	err := supervise(t.Context(), signals, func(context.Context) error {
 		defer close(released)
 		<-release
-		return 0
+		return nil
 	})
 	close(release)
 	<-released
-	if status != 1 || !strings.Contains(stderr.String(), "second signal") {
-		t.Errorf("exit status = %d with %q, want 1 and a word about the second signal", status, stderr.String())
+	if !errors.Is(err, errSecondSignal) || exitStatus(err) != 1 {
+		t.Errorf("supervise = %v with exit status %d, want one about the second signal and 1", err, exitStatus(err))
 	}
 }
 

@@ -3,192 +3,180 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
-	"io"
-	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/cobra"
 
+	"github.com/goslo/goslo/cmd/scheduler/internal/agent"
 	"github.com/goslo/goslo/cmd/scheduler/internal/placement"
+	"github.com/goslo/goslo/cmd/scheduler/internal/rpcapi"
 	"github.com/goslo/goslo/cmd/scheduler/internal/worker"
 	"github.com/goslo/goslo/executor"
 	"github.com/goslo/goslo/messaging"
-	"github.com/goslo/goslo/transport"
 )
-
-// maxPoolSize is half of what AMQP can count: the broker hands over twice as many messages as methods can run.
-const maxPoolSize = 32_767
-
-// drainTimeout bounds an orderly end (oslo.service option graceful_shutdown_timeout).
-const drainTimeout = 60 * time.Second
 
 const serveHelp = `Serve the scheduler's topic until a signal comes.
 
-Prints READY on standard output once it receives messages; a broker that is not
-there yet is waited for. Logs go to standard error.
+Prints READY on standard output once all workers receive messages; a broker that
+is not there yet is waited for. Logs go to standard error.` + signalHelp
 
-SIGTERM or SIGINT: takes no new message, answers what runs, and exits with
-status 0, or 1 if that takes over 60 seconds.
-A second signal: exits at once with status 1.`
+// signalHelp ends the help of every service.
+const signalHelp = `
 
-// serveFlags are the flags of serve.
-type serveFlags struct {
-	transportURL, controlExchange, topic, host string
-	hosts                                      string
-	executor                                   string
-	poolSize                                   int
-	logLevel                                   string
-}
+SIGTERM: takes nothing new, finishes what runs, and exits with status 0, or 1 if
+that takes longer than graceful_shutdown_timeout.
+SIGINT, SIGQUIT: exits at once with status 1.
+SIGHUP: reads the configuration again and starts anew, one worker after another.
+SIGUSR1, SIGUSR2: writes a report of goroutines and options to standard error.
 
-func newServe(stdout, stderr io.Writer) *cobra.Command {
-	var f serveFlags
-	cmd := &cobra.Command{
-		Use:   "serve --transport-url URL",
-		Short: "Serve the scheduler's topic",
-		Long:  serveHelp,
-		Args:  noArguments,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			s, err := f.build(stderr, cmd.Flags().Changed("host"))
+Options of nova's files count, from --config-file, --config-dir or the usual
+places, with OS_<GROUP>__<OPTION> in the environment over them and flags over
+all: every option has one, as --oslo-messaging-rabbit-ssl. "scheduler config
+sample" lists the options.`
+
+var serveFlags = append([]flag{
+	{name: "workers", option: "scheduler-workers", usage: "`number` of processes that serve (default 1)"},
+	{name: "host", usage: "`name` of this server (default the machine's)"},
+	{name: "hosts", option: "scheduler-hosts", usage: "JSON `file` with compute hosts; more come by report_capacity"},
+	{name: "executor", option: "scheduler-executor", usage: "`type` of executor: threading, pool or blocking"},
+	{name: "executor-thread-pool-size", usage: "`number` of methods that run at once; 0 is 64"},
+}, busFlags...)
+
+func (p *program) newServe() *cobra.Command {
+	return p.daemonCommand(daemon{
+		use: "serve --transport-url URL", short: "Serve the scheduler's topic", long: serveHelp, logs: "scheduler", options: schedulerOptions(), flags: serveFlags,
+		run: func(s *settings) error {
+			pool, err := s.schedulers()
 			if err != nil {
 				return err
 			}
-			return s.run(cmd.Context(), stdout)
+			return s.launch(p.signals, p.stdout, false, pool)
 		},
+	})
+}
+
+// schedulers checks what is configured of them.
+func (s *settings) schedulers() (pool, error) {
+	if err := errors.Join(s.checkBus(), s.checkWorkers(workersOption)); err != nil {
+		return pool{}, firstOf(err)
 	}
-	flags := cmd.Flags()
-	flags.SortFlags = false
-	flags.StringVar(&f.transportURL, "transport-url", "", "`URL` of the bus, as rabbit://USER:PASSWORD@HOST/; required")
-	flags.StringVar(&f.controlExchange, "control-exchange", "nova", "`name` of the topic's exchange")
-	flags.StringVar(&f.topic, "topic", "scheduler", "`name` of the topic")
-	flags.StringVar(&f.host, "host", "", "`name` of this server (default the machine's)")
-	flags.StringVar(&f.hosts, "hosts", "", "JSON `file` with compute hosts; more come by report_capacity")
-	flags.StringVar(&f.executor, "executor", string(executor.Threading), "`type` of executor: threading, pool or blocking")
-	flags.IntVar(&f.poolSize, "executor-thread-pool-size", executor.DefaultSize, "`number` of methods that run at once; 0 is 64")
-	flags.StringVar(&f.logLevel, "log-level", "info", "least `level` logged: error, warn, info, debug or trace")
-	return cmd
-}
-
-// service is a worker with its way to the bus.
-type service struct {
-	transport *messaging.Transport
-	worker    *worker.Worker
-	log       *logrus.Entry
-}
-
-// build checks the flags and makes the service; nothing touches the network yet.
-func (f *serveFlags) build(stderr io.Writer, hostGiven bool) (*service, error) {
-	log, err := newLogger(stderr, f.logLevel)
+	inventory, err := placement.NewInventory(nil)
 	if err != nil {
-		return nil, err
+		return pool{}, err
 	}
-	if err := f.check(hostGiven); err != nil {
-		return nil, err
-	}
-	var hosts []placement.Host
-	if f.hosts != "" {
-		if hosts, err = placement.LoadHosts(f.hosts); err != nil {
-			return nil, wrongFlag("hosts", err)
+	asked := new(atomic.Bool)
+	b := &busService{name: "scheduler", log: s.log, make: func() (life, error) { return s.newScheduler(inventory, asked) }}
+	return pool{"scheduler", workersOption.Get(s.Config), b}, b.check()
+}
+
+// schedulerPart is a worker that knows hosts before it is asked for some, and that Stop ends.
+type schedulerPart struct {
+	*worker.Worker
+	others *rpcapi.Scheduler
+	agents *messaging.Client
+	asked  *atomic.Bool // the others, in an earlier life
+	log    logrus.FieldLogger
+}
+
+// learnTimeout bounds how long a start waits for another scheduler.
+const learnTimeout = 2 * time.Second
+
+// Start learns from another scheduler what hosts there are, if there is one: a worker that takes the place of another must not
+// answer that there is none. Agents are asked to report in any case, so that it is not long until the first one knows too.
+func (p schedulerPart) Start(ctx context.Context) error {
+	if !p.asked.Swap(true) {
+		if err := p.learn(ctx); err != nil {
+			p.log.WithError(err).Debug("no other scheduler told of hosts")
 		}
 	}
-	s := &service{}
-	s.transport, err = messaging.Open(f.transportURL, messaging.WithControlExchange(f.controlExchange), messaging.WithLogger(log))
-	if err != nil {
-		return nil, wrongFlag("transport-url", err)
+	if err := p.Worker.Start(ctx); err != nil {
+		return err
 	}
-	on := messaging.Target{Topic: f.topic, Server: f.host}
-	s.worker, err = worker.New(s.transport, on, worker.Config{Hosts: hosts, Log: log},
-		messaging.WithExecutor(executor.Type(f.executor)), messaging.WithExecutorThreadPoolSize(f.poolSize))
-	if err != nil {
-		return nil, errors.Join(err, s.transport.Close(context.Background()))
+	ctx, cancel := context.WithTimeout(ctx, learnTimeout)
+	defer cancel()
+	if err := p.agents.Fanout(ctx, "report", nil); err != nil {
+		p.log.WithError(err).Warn("agents were not asked to report, and will do so in their time")
 	}
-	s.log = log.WithFields(logrus.Fields{"transport_url": redacted(f.transportURL), "hosts": len(hosts)})
-	return s, nil
+	return nil
 }
 
-// check finds a wrong flag and fills in the host name.
-func (f *serveFlags) check(hostGiven bool) error {
-	if f.transportURL == "" {
-		return wrongFlag("transport-url", errors.New("missing"))
+func (p schedulerPart) learn(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, learnTimeout)
+	defer cancel()
+	known, err := p.others.ExportInventory(ctx)
+	if err != nil {
+		return err
 	}
-	if f.host == "" && !hostGiven {
-		name, err := os.Hostname()
-		if err != nil {
-			return wrongFlag("host", err)
-		}
-		f.host = name
-	}
-	for _, required := range []struct{ name, value string }{
-		{"control-exchange", f.controlExchange},
-		{"topic", f.topic},
-		{"host", f.host},
-	} {
-		if required.value == "" {
-			return wanted(required.name, "a name, got an empty one")
-		}
-	}
-	if f.poolSize < 0 || f.poolSize > maxPoolSize {
-		return wanted("executor-thread-pool-size", "0 to %d, got %d", maxPoolSize, f.poolSize)
-	}
-	return f.checkExecutor()
+	return known.Import(p.Inventory())
 }
 
-func (f *serveFlags) checkExecutor() error {
-	trial, err := executor.New(executor.Type(f.executor), 1)
+func (p schedulerPart) Stop(ctx context.Context) error {
+	return errors.Join(p.Worker.Stop(ctx), p.Worker.Wait(ctx))
+}
+
+// newScheduler makes a scheduler that keeps what it knows of hosts in inventory.
+func (s *settings) newScheduler(inventory *placement.Inventory, asked *atomic.Bool) (life, error) {
+	host, err := s.host()
 	if err != nil {
-		return wrongFlag("executor", err)
+		return life{}, err
+	}
+	executes, err := s.executor()
+	if err != nil {
+		return life{}, err
+	}
+	hosts, err := s.hosts()
+	if err != nil {
+		return life{}, err
+	}
+	t, err := s.openBus()
+	if err != nil {
+		return life{}, err
+	}
+	on := messaging.Target{Topic: topicOption.Get(s.Config), Server: host}
+	w, err := worker.New(t, on, worker.Config{Hosts: hosts, Inventory: inventory, Log: s.log}, executes)
+	if err != nil {
+		return life{}, errors.Join(err, t.Close(context.Background()))
+	}
+	others, err := rpcapi.NewScheduler(t, on.Topic)
+	if err != nil {
+		return life{}, errors.Join(err, t.Close(context.Background()))
+	}
+	agents, err := messaging.NewClient(t, messaging.Target{Topic: agent.Topic, Namespace: "claims", Version: "1.0"})
+	if err != nil {
+		return life{}, errors.Join(err, t.Close(context.Background()))
+	}
+	s.log.WithFields(logrus.Fields{"transport_url": redacted(s.busURL()), "hosts": len(hosts)}).Info("scheduler")
+	return life{schedulerPart{w, others, agents, asked, s.log}, t.Close}, nil
+}
+
+// hosts are those of the file, if there is one.
+func (s *settings) hosts() ([]placement.Host, error) {
+	path := hostsOption.Get(s.Config)
+	if path == "" {
+		return nil, nil
+	}
+	hosts, err := placement.LoadHosts(path)
+	if err != nil {
+		return nil, s.wrongOption("hosts", hostsOption, err)
+	}
+	return hosts, nil
+}
+
+func checkExecutor(kind executor.Type) error {
+	trial, err := executor.New(kind, 1)
+	if err != nil {
+		return err
 	}
 	return trial.Shutdown(context.Background())
 }
 
-// run serves until ctx ends.
-func (s *service) run(ctx context.Context, stdout io.Writer) error {
-	s.log.Info("starting")
-	if err := s.worker.Start(ctx); err != nil {
-		closed := s.transport.Close(context.Background())
-		if ctx.Err() != nil { // a signal came first: as good an end as any
-			s.log.WithField("reason", context.Cause(ctx)).Info("stopped before the start")
-			return closed
-		}
-		return errors.Join(err, closed)
-	}
-	_, err := fmt.Fprintln(stdout, "READY")
-	if err == nil {
-		<-ctx.Done()
-		s.log.WithField("reason", context.Cause(ctx)).Info("stopping")
-	}
-	return errors.Join(err, s.drain())
-}
-
-// drain takes no new message, answers what runs and closes the transport.
-func (s *service) drain() error {
-	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
-	defer cancel()
-	err := errors.Join(s.worker.Stop(ctx), s.worker.Wait(ctx), s.transport.Close(ctx))
-	if err == nil {
-		s.log.Info("stopped")
+// firstOf is the first of joined errors: a line names one option.
+func firstOf(err error) error {
+	var joined interface{ Unwrap() []error }
+	if errors.As(err, &joined) {
+		return joined.Unwrap()[0]
 	}
 	return err
-}
-
-func newLogger(stderr io.Writer, level string) (*logrus.Logger, error) {
-	parsed, err := logrus.ParseLevel(level)
-	if err != nil {
-		return nil, wanted("log-level", "error, warn, info, debug or trace")
-	}
-	log := logrus.New()
-	log.SetOutput(stderr)
-	log.SetLevel(parsed)
-	log.SetFormatter(&logrus.TextFormatter{FullTimestamp: true})
-	return log, nil
-}
-
-// redacted is a transport URL for the log.
-func redacted(text string) string {
-	u, err := transport.ParseURL(text)
-	if err != nil {
-		return "invalid"
-	}
-	return u.String()
 }

@@ -81,7 +81,7 @@ func knownCommand(_ *cobra.Command, args []string) error {
 		return nil
 	}
 	if plainName.MatchString(args[0]) {
-		return &usageError{err: fmt.Errorf("unknown command %q: want demo, serve or version", args[0])}
+		return &usageError{err: fmt.Errorf("unknown command %q: want agent, all, api, config, demo, serve or version", args[0])}
 	}
-	return &usageError{err: errors.New("unknown command: want demo, serve or version")}
+	return &usageError{err: errors.New("unknown command: want agent, all, api, config, demo, serve or version")}
 }

@@ -1,6 +1,11 @@
 package nova
 
-import "github.com/goslo/goslo/cmd/scheduler/internal/placement"
+import (
+	"fmt"
+	"regexp"
+
+	"github.com/goslo/goslo/cmd/scheduler/internal/placement"
+)
 
 // amounts are the fields of a flavor that take resources: GiB, but for memory and swap in MiB.
 type amounts struct{ vcpus, memoryMB, rootGB, ephemeralGB, swapMB int64 }
@@ -37,6 +42,25 @@ func (a amounts) need() placement.Resources {
 		DiskGB:   a.rootGB + a.ephemeralGB + (a.swapMB+mibPerGiB-1)/mibPerGiB,
 	}
 }
+
+// ReadFlavor reads what one instance of a flavor needs: a Flavor of nova or a plain dict, as encoding/json has decoded it. It
+// fails with an [*ArgumentError] that begins with path.
+func ReadFlavor(path string, flavor any) (placement.Resources, error) {
+	a, err := readFlavor(value{path, flavor})
+	return a.need(), err
+}
+
+// ReadUUID reads a UUID that must be there. It fails with an [*ArgumentError] for path.
+func ReadUUID(path string, uuid any) (string, error) {
+	v := value{path, uuid}
+	text, err := v.name()
+	if err == nil && !uuidForm.MatchString(text) {
+		err = &ArgumentError{Field: path, Problem: fmt.Sprintf("want a UUID, got %.40q", text)}
+	}
+	return text, err
+}
+
+var uuidForm = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
 // readFlavor reads what one instance of a flavor needs. Without vcpus or memory_mb it is no flavor.
 func readFlavor(v value) (amounts, error) {

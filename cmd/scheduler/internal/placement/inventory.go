@@ -63,6 +63,21 @@ func NewInventory(hosts []Host) (*Inventory, error) {
 // all. It is shared: neither the slice nor the hosts may be changed. It takes no lock and copies nothing.
 func (inv *Inventory) Snapshot() []*Host { return *inv.published.Load() }
 
+// Instances returns those of a host, sorted by UUID; none for a host that is not known.
+func (inv *Inventory) Instances(host string) []Instance {
+	inv.mu.Lock()
+	defer inv.mu.Unlock()
+	rec := inv.hosts[host]
+	if rec == nil {
+		return nil
+	}
+	instances := make([]Instance, 0, len(rec.instances))
+	for _, uuid := range slices.Sorted(maps.Keys(rec.instances)) {
+		instances = append(instances, Instance{UUID: uuid, Need: rec.instances[uuid]})
+	}
+	return instances
+}
+
 // ReportCapacity adds a host or replaces what is known of it, but for the instances on it: those stay. The
 // host's Used is not read. It fails, naming the field, if the name is missing, a UUID is none or an amount is
 // negative or above [MaxAmount].

@@ -2,13 +2,16 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 
 	"github.com/sirupsen/logrus"
 
 	"github.com/goslo/goslo/cmd/scheduler/internal/nova"
 	"github.com/goslo/goslo/messaging"
+	"github.com/goslo/goslo/service/rpcservice"
 )
+
+// serviceName is what the scheduler answers to who pings it.
+const serviceName = "scheduler"
 
 // endpoints are the scheduler's interfaces on the bus (nova/scheduler/rpcapi.py, nova/baserpc.py).
 type endpoints struct {
@@ -18,7 +21,7 @@ type endpoints struct {
 }
 
 func (e *endpoints) all() []*messaging.Endpoint {
-	return []*messaging.Endpoint{e.scheduler(), e.base(), e.capacity()}
+	return []*messaging.Endpoint{e.scheduler(), rpcservice.BaseAPI(serviceName, nil), e.capacity()}
 }
 
 // scheduler is nova's interface of the scheduler, which has no namespace.
@@ -33,18 +36,16 @@ func (e *endpoints) scheduler() *messaging.Endpoint {
 	return ep
 }
 
-// base is what every service of nova answers.
-func (e *endpoints) base() *messaging.Endpoint {
-	ep := messaging.NewEndpoint(messaging.WithNamespace("baseapi"), messaging.WithVersion("1.1"))
-	messaging.HandleArg(ep, "ping", "arg", ping)
-	messaging.Handle(ep, "get_backdoor_port", noBackdoor)
-	return ep
-}
-
 // capacity is not nova's: compute hosts without a placement service report what they have.
 func (e *endpoints) capacity() *messaging.Endpoint {
-	ep := messaging.NewEndpoint(messaging.WithNamespace("capacity"))
+	ep := messaging.NewEndpoint(messaging.WithNamespace("capacity"), messaging.WithVersion("1.1"))
 	handleReport(e, ep, "report_capacity", e.manager.ReportCapacity)
+	messaging.Handle(ep, "list_hosts", func(ctx context.Context, _ struct{}) (nova.HostList, error) {
+		return e.manager.ListHosts(ctx)
+	})
+	messaging.Handle(ep, "export_inventory", func(ctx context.Context, _ struct{}) (nova.InventoryExport, error) {
+		return e.manager.ExportInventory(ctx)
+	})
 	return ep
 }
 
@@ -58,19 +59,6 @@ func (e *endpoints) selectDestinations(ctx context.Context, args nova.SelectDest
 	}
 	return answer, nil
 }
-
-// pong answers a ping with its argument as it came, byte for byte.
-type pong struct {
-	Service string          `json:"service"`
-	Arg     json.RawMessage `json:"arg"`
-}
-
-func ping(_ context.Context, arg json.RawMessage) (pong, error) {
-	return pong{Service: "scheduler", Arg: arg}, nil
-}
-
-// noBackdoor says null: there is no port with an interpreter behind it.
-func noBackdoor(context.Context, struct{}) (any, error) { return nil, nil }
 
 // handleReport registers a method that hosts cast to. Nobody waits for what becomes of a cast, so that the log
 // must tell of one that is wrong.

@@ -10,12 +10,15 @@ import (
 	"github.com/goslo/goslo/messaging"
 )
 
-// exceptions are what callers see of the errors of package nova.
-func exceptions() *messaging.ErrorRegistry {
+// Exceptions are what callers see of the errors of package nova, and what clients make of it.
+func Exceptions() *messaging.ErrorRegistry {
 	var r messaging.ErrorRegistry
 	messaging.RegisterErrorFunc(&r, "nova.exception", "NoValidHost", func(e *nova.NoValidHostError) *messaging.RemoteError {
 		return &messaging.RemoteError{Message: e.Error(), Kwargs: map[string]any{"reason": e.Reason, "code": 500}}
-	}, nil)
+	}, func(remote *messaging.RemoteError) *nova.NoValidHostError {
+		reason, _ := remote.Kwargs["reason"].(string) // a scheduler in Python may send none
+		return &nova.NoValidHostError{Reason: reason}
+	})
 	messaging.RegisterErrorFunc(&r, "builtins", "ValueError", func(e *nova.ArgumentError) *messaging.RemoteError {
 		return &messaging.RemoteError{Message: e.Error()}
 	}, nil)

@@ -1,0 +1,136 @@
+package agent
+
+import (
+	"context"
+	"time"
+
+	"github.com/goslo/goslo/cmd/scheduler/internal/nova"
+	"github.com/goslo/goslo/cmd/scheduler/internal/placement"
+	"github.com/goslo/goslo/messaging"
+)
+
+// ClaimArgs are the arguments of build and resize. An any holds what encoding/json made of the value.
+type ClaimArgs struct {
+	InstanceUUID any `json:"instance_uuid"`
+	// Flavor is a Flavor of nova or a plain dict: vcpus, memory_mb, root_gb, ephemeral_gb, swap.
+	Flavor any `json:"flavor"`
+}
+
+// DeleteArgs are the arguments of delete.
+type DeleteArgs struct {
+	InstanceUUID any `json:"instance_uuid"`
+}
+
+// Claim is the answer of all three.
+type Claim struct {
+	Host         string `json:"host"`
+	InstanceUUID string `json:"instance_uuid"`
+	// Changed tells that the call made a difference: it was not a repetition.
+	Changed bool `json:"changed"`
+}
+
+// ClaimList is the answer of list.
+type ClaimList struct {
+	Host      string         `json:"host"`
+	Free      nova.Amounts   `json:"free"`
+	Instances []InstanceInfo `json:"instances"`
+}
+
+// InstanceInfo is one claim.
+type InstanceInfo struct {
+	InstanceUUID string `json:"instance_uuid"`
+	nova.Amounts
+}
+
+// endpoint registers the methods that calls and casts reach.
+func (a *Agent) endpoint() *messaging.Endpoint {
+	ep := messaging.NewEndpoint(messaging.WithNamespace("claims"), messaging.WithVersion("1.0"))
+	messaging.Handle(ep, "build", a.build)
+	messaging.Handle(ep, "resize", a.resize)
+	messaging.Handle(ep, "delete", a.delete)
+	messaging.Handle(ep, "list", a.list)
+	messaging.HandleCast(ep, "report", func(context.Context, struct{}) error { a.reporter.reportSoon(); return nil })
+	return ep
+}
+
+// build claims at once, and then takes the time that a build takes. Where nobody waits for it to the end, the claim is given
+// back. A repetition does not wait for the first call.
+func (a *Agent) build(ctx context.Context, args ClaimArgs) (Claim, error) {
+	uuid, need, err := args.read()
+	if err != nil {
+		return Claim{}, messaging.Expected(err)
+	}
+	created, err := a.claims.Build(uuid, need)
+	if err != nil {
+		return Claim{}, messaging.Expected(err)
+	}
+	if created {
+		if err := wait(ctx, a.config.BuildTime); err != nil {
+			a.claims.Delete(uuid)
+			return Claim{}, err
+		}
+		a.reporter.changed(uuid)
+	}
+	return a.claim(uuid, created), nil
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	if d == 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (a *Agent) resize(_ context.Context, args ClaimArgs) (Claim, error) {
+	uuid, need, err := args.read()
+	if err != nil {
+		return Claim{}, messaging.Expected(err)
+	}
+	changed, err := a.claims.Resize(uuid, need)
+	if err != nil {
+		return Claim{}, messaging.Expected(err)
+	}
+	if changed {
+		a.reporter.changed(uuid)
+	}
+	return a.claim(uuid, changed), nil
+}
+
+func (a *Agent) delete(_ context.Context, args DeleteArgs) (Claim, error) {
+	uuid, err := nova.ReadUUID("instance_uuid", args.InstanceUUID)
+	if err != nil {
+		return Claim{}, messaging.Expected(err)
+	}
+	deleted := a.claims.Delete(uuid)
+	if deleted {
+		a.reporter.changed(uuid)
+	}
+	return a.claim(uuid, deleted), nil
+}
+
+func (a *Agent) list(context.Context, struct{}) (ClaimList, error) {
+	list := ClaimList{Host: a.config.Host.ServiceHost, Free: nova.AmountsOf(a.claims.Free()), Instances: []InstanceInfo{}}
+	for _, in := range a.claims.Instances() {
+		list.Instances = append(list.Instances, InstanceInfo{in.UUID, nova.AmountsOf(in.Need)})
+	}
+	return list, nil
+}
+
+func (a *Agent) claim(uuid string, changed bool) Claim {
+	return Claim{Host: a.config.Host.ServiceHost, InstanceUUID: uuid, Changed: changed}
+}
+
+func (a *ClaimArgs) read() (uuid string, need placement.Resources, err error) {
+	if uuid, err = nova.ReadUUID("instance_uuid", a.InstanceUUID); err != nil {
+		return "", need, err
+	}
+	need, err = nova.ReadFlavor("flavor", a.Flavor)
+	return uuid, need, err
+}
