@@ -72,6 +72,10 @@ fuzz: ## run every fuzz target for FUZZTIME
 bench: ## benchmarks side by side, with a real RabbitMQ
 	$(WITH_BROKER) go run ./bench $(BENCH_ARGS)
 
+.PHONY: bench-service
+bench-service: ## daemons beside Python's oslo.service (Debian: python3-oslo.service), as a table
+	go run ./bench/service $(BENCH_ARGS)
+
 .PHONY: lint
 lint: ## linters, format, import directions, go.mod
 	go mod tidy -diff

@@ -27,6 +27,21 @@ func TestReadmeShowsWhatCompiles(t *testing.T) {
 	}
 }
 
+// TestServiceDocumentShowsWhatRuns compares the Go code of docs/service.md with the example that the tests run.
+func TestServiceDocumentShowsWhatRuns(t *testing.T) {
+	t.Parallel()
+	example := read(t, "service/example_daemon_test.go")
+	blocks := regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(read(t, "docs/service.md"), -1)
+	if len(blocks) == 0 {
+		t.Fatal("docs/service.md has no Go code, want the example")
+	}
+	for _, block := range blocks {
+		if !strings.Contains(example, block[1]) {
+			t.Errorf("docs/service.md shows what is not in the example:\n%s", block[1])
+		}
+	}
+}
+
 // TestReadmePointsToWhatExists checks the files that README.md links to.
 func TestReadmePointsToWhatExists(t *testing.T) {
 	t.Parallel()
