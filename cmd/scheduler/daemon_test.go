@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +25,9 @@ type daemonRun struct {
 
 func startRun(t *testing.T, args ...string) *daemonRun {
 	t.Helper()
+	if args[0] != "serve" && args[0] != "agent" {
+		haveFront(t)
+	}
 	d := &daemonRun{signals: make(chan os.Signal, 1), status: make(chan int, 1)}
 	go func() { d.status <- run(context.Background(), args, &d.stdout, &d.stderr, d.signals) }()
 	d.stdout.await(t, "READY\n")
@@ -39,6 +43,15 @@ func startRun(t *testing.T, args ...string) *daemonRun {
 		}
 	})
 	return d
+}
+
+// oneFront is held by the test that has an HTTP front in this process: names of listeners are the process's.
+var oneFront sync.Mutex
+
+func haveFront(t *testing.T) {
+	t.Helper()
+	oneFront.Lock()
+	t.Cleanup(oneFront.Unlock) // after those that come later, which end the front
 }
 
 var servingAt = regexp.MustCompile(`serving address=(\S+)`)
@@ -225,6 +238,7 @@ func TestAnExistingNovaConfWorksAsItIs(t *testing.T) {
 
 func TestWrongConfigurationsAreRefusedInOneLine(t *testing.T) {
 	t.Parallel()
+	haveFront(t)
 	wrong := filepath.Join(t.TempDir(), "a.conf")
 	if err := os.WriteFile(wrong, []byte("[scheduler]\nworkers = none\n"), 0o600); err != nil {
 		t.Fatal(err)
