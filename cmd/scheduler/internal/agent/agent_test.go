@@ -245,11 +245,11 @@ func TestABuildThatNobodyWaitsForGivesItsClaimBack(t *testing.T) {
 			long := c.client.Prepare(messaging.WithTimeout(2*time.Hour), messaging.WithCallMonitor(10*time.Second))
 			done <- long.Call(t.Context(), "build", agent.ClaimArgs{InstanceUUID: uuid(1), Flavor: map[string]any{"vcpus": 1, "memory_mb": 1}}, nil)
 		}()
-		time.Sleep(59 * time.Minute) //nolint:forbidigo // in a bubble
+		<-time.After(59 * time.Minute)
 		if a.Free().VCPUs != 3 {
 			t.Errorf("%d vcpus are free while it is built, want 3", a.Free().VCPUs)
 		}
-		time.Sleep(2 * time.Minute) //nolint:forbidigo // in a bubble
+		<-time.After(2 * time.Minute)
 		c.must(<-done)
 		go func() {
 			done <- c.client.Call(t.Context(), "build", agent.ClaimArgs{InstanceUUID: uuid(2), Flavor: map[string]any{"vcpus": 1, "memory_mb": 1}}, nil)
@@ -300,7 +300,7 @@ func TestSchedulersLearnOfHostClaimsAndRestarts(t *testing.T) {
 		if _, ok := known(second); ok {
 			t.Error("a new scheduler knows the host before it has reported")
 		}
-		time.Sleep(2 * agent.DefaultReportInterval) //nolint:forbidigo // in a bubble
+		<-time.After(2 * agent.DefaultReportInterval)
 		synctest.Wait()
 		expect("two intervals after the scheduler's restart", second, 2)
 
