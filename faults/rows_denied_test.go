@@ -88,7 +88,7 @@ func conforms(t *testing.T, b *broker.Broker, profile string) {
 	t.Cleanup(func() { _ = conn.CloseDeadline(time.Now().Add(5 * time.Second)) })
 	transporttest.Run(t, func(tb testing.TB) transport.Driver { tb.Helper(); return open(tb, vhost+"?profile="+profile) },
 		transporttest.Features{
-			Redelivered: true, LateAck: true, Reordered: profile == "quorum",
+			Redelivered: true, LateAck: true, Counts: true, Reordered: profile == "quorum",
 			Unreachable: func(tb testing.TB) transport.Driver { tb.Helper(); return open(tb, "rabbit://127.0.0.1:1/") },
 			RawPublish: func(tb testing.TB, exchange, key, contentType string, body []byte) {
 				tb.Helper()

@@ -188,6 +188,60 @@ func TestServerStartsAnewAfterStop(t *testing.T) {
 	}
 }
 
+// TestWaitGivesUpEarlierLivesWithItsContext has a method that outlasts the life it was called in, and the next one; it
+// ends with its context, or does not even heed that at once.
+func TestWaitGivesUpEarlierLivesWithItsContext(t *testing.T) {
+	t.Parallel()
+	for name, deafFor := range map[string]time.Duration{"heeds its context": 0, "is deaf to it": time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				b := newBus(t)
+				began, causes := make(chan struct{}, 2), make(chan error, 2)
+				ep := messaging.NewEndpoint()
+				messaging.Handle(ep, "work", func(ctx context.Context, _ struct{}) (any, error) {
+					began <- struct{}{}
+					<-ctx.Done()
+					causes <- context.Cause(ctx)
+					<-time.After(deafFor)
+					return nil, nil //nolint:nilnil // work has no result
+				})
+				server := b.serve(t, []*messaging.Endpoint{ep})
+				for range 2 {
+					b.cast(t, 1)
+					<-began
+					if err := server.Stop(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+					if err := server.Start(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := server.Stop(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				begun := time.Now()
+				err := server.Wait(bounded(t, 5*time.Second))
+				wantTaskTimeout(t, err, "wait", "an earlier life to end")
+				if waited := time.Since(begun); waited != 5*time.Second {
+					t.Errorf("Wait took %s, want 5s", waited)
+				}
+				for range 2 {
+					if cause := <-causes; cause == nil || !strings.Contains(cause.Error(), "stopped") {
+						t.Errorf("a method's context ended with %v, want that of a server that stopped", cause)
+					}
+				}
+				if err := server.Wait(t.Context()); err != nil {
+					t.Errorf("Wait, called again = %v", err)
+				}
+				if waited := time.Since(begun); waited != 5*time.Second+deafFor {
+					t.Errorf("the second Wait returned after %s, want with the methods, after %s", waited, 5*time.Second+deafFor)
+				}
+			})
+		})
+	}
+}
+
 func TestFailedStartIsAServerListenErrorAndCanBeRetried(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -11,9 +11,12 @@ import (
 // serializers hold one serializer for each content type.
 type serializers struct{ json, msgpack serializer.Serializer }
 
+// builtinSerializers are those that a server has of itself.
+var builtinSerializers = serializers{json: serializer.JSON, msgpack: serializer.Msgpack}
+
 // withOwn replaces the serializer of its content type by own.
 func withOwn(own serializer.Serializer) serializers {
-	s := serializers{json: serializer.JSON, msgpack: serializer.Msgpack}
+	s := builtinSerializers
 	if own.ContentType() == wire.ContentTypeMsgpack {
 		s.msgpack = own
 	} else {

@@ -146,6 +146,10 @@ func submitError(err error) error {
 // serve handles one message, on the goroutine that the executor gives it.
 func (s *MessageHandlingServer) serve(r *run, j *job) {
 	defer r.limits.release(j)
+	debug := debugging(s.log)
+	if debug {
+		s.requestLog(j.request).Debug("received")
+	}
 	s.received.Add(1)
 	if redelivered(j.in) {
 		s.redelivered.Add(1)
@@ -170,11 +174,14 @@ func (s *MessageHandlingServer) serve(r *run, j *job) {
 			s.finishExit(r, j)
 		}
 	}()
+	if debug {
+		s.requestLog(j.request).Debug("dispatch")
+	}
 	begun := time.Now()
 	reply, err := s.execute(r, j)
 	exited = false
 	s.finish(r, j, reply, err)
-	if debugging(s.log) {
+	if debug {
 		s.requestLog(j.request).WithFields(logrus.Fields{"elapsed": time.Since(begun), "success": err == nil}).Debug("replied")
 	}
 }
@@ -343,11 +350,14 @@ func (s *MessageHandlingServer) refusalLog(req *transport.Request, err error) *l
 	return s.requestLog(req).WithField(logrus.ErrorKey, loglimit.Quote(err.Error()))
 }
 
+// requestLog has the request's context for formatters that ask for [RequestIDs]. It is decoded without the user's serializer:
+// a log does not run what may panic.
 func (s *MessageHandlingServer) requestLog(req *transport.Request) *logrus.Entry {
 	id, _ := req.MsgID.Text()
+	received := withReceived(context.Background(), req, builtinSerializers.of(req.ContentType))
 	return s.log.WithFields(logrus.Fields{
 		"msg_id": loglimit.Quote(id), "method": loglimit.Quote(req.Method), "namespace": loglimit.Quote(req.Namespace.Text),
-	})
+	}).WithContext(received)
 }
 
 // debugging spares the fields where nobody reads them.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -47,10 +48,9 @@ type MessageHandlingServer struct {
 	dispatcher  *dispatcher.Dispatcher
 	log         logrus.FieldLogger
 
-	mu    sync.Mutex
-	epoch *epoch
-
-	ending sync.WaitGroup // waits of earlier epochs that nobody waited for
+	mu      sync.Mutex
+	epoch   *epoch
+	earlier []*epoch // those before it whose end is still awaited, each by a goroutine of its own
 
 	late late // requests that are acknowledged when they are finished
 
@@ -114,11 +114,12 @@ type serverConfig struct {
 // epoch is one life of a server, from Start to Wait.
 type epoch struct {
 	start, stop, wait *task
-	run               *run // set by start
+	run               *run          // set by start
+	over              chan struct{} // closed when an epoch has ended for which another began
 }
 
 func newEpoch() *epoch {
-	return &epoch{start: newTask("start"), stop: newTask("stop"), wait: newTask("wait")}
+	return &epoch{start: newTask("start"), stop: newTask("stop"), wait: newTask("wait"), over: make(chan struct{})}
 }
 
 // run is what an epoch works with.
@@ -245,13 +246,21 @@ func (s *MessageHandlingServer) startEpoch() *epoch {
 	defer s.mu.Unlock()
 	if old := s.epoch; old.stop.is(complete) {
 		s.epoch = newEpoch()
-		s.ending.Go(func() {
-			if err := s.waitEpoch(context.Background(), old); err != nil {
-				s.log.WithError(err).Warn("end of the server's earlier life")
-			}
-		})
+		s.earlier = append(s.earlier, old)
+		go s.end(old) // ends with the last of its handlers; Wait waits for it
 	}
 	return s.epoch
+}
+
+// end waits for the end of an epoch for which another has begun.
+func (s *MessageHandlingServer) end(old *epoch) {
+	defer close(old.over)
+	if err := s.waitEpoch(context.Background(), old); err != nil {
+		s.log.WithError(err).Warn("end of the server's earlier life")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.earlier = slices.DeleteFunc(s.earlier, func(e *epoch) bool { return e == old })
 }
 
 func (s *MessageHandlingServer) currentEpoch() *epoch {
@@ -340,17 +349,35 @@ func (s *MessageHandlingServer) stopListening(ctx context.Context, r *run) error
 }
 
 // Wait waits until every handler has ended and its reply is with the broker, and gives up what the server
-// holds. Before Stop it waits for Stop. When ctx ends first it cancels the contexts of the handlers that still
-// run and fails with a [*TaskTimeoutError]; it can then be called again. From an endpoint method it fails with
-// [ErrInsideHandler].
+// holds, of earlier lives too. Before Stop it waits for Stop. When ctx ends first it cancels the contexts of the
+// handlers that still run and fails with a [*TaskTimeoutError]; it can then be called again. From an endpoint method
+// it fails with [ErrInsideHandler].
 func (s *MessageHandlingServer) Wait(ctx context.Context) error {
 	if s.inside(ctx) {
 		return ErrInsideHandler
 	}
-	if err := s.waitEpoch(ctx, s.currentEpoch()); err != nil {
-		return err
+	err := s.waitEpoch(ctx, s.currentEpoch())
+	if earlier := s.waitEarlier(ctx); err == nil {
+		err = earlier
 	}
-	s.ending.Wait()
+	return err
+}
+
+// waitEarlier waits for the ends of earlier epochs. Where ctx ends first, it cancels the contexts of their handlers.
+func (s *MessageHandlingServer) waitEarlier(ctx context.Context) error {
+	s.mu.Lock()
+	earlier := slices.Clone(s.earlier)
+	s.mu.Unlock()
+	p := s.patience("wait")
+	defer p.stop()
+	for i, e := range earlier {
+		if err := p.wait(ctx, "an earlier life to end", e.over); err != nil {
+			for _, late := range earlier[i:] {
+				late.run.stopHandling(errStopped)
+			}
+			return err
+		}
+	}
 	return nil
 }
 

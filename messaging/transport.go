@@ -2,6 +2,7 @@ package messaging
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -89,6 +90,18 @@ func (t *Transport) Ping(ctx context.Context) error {
 		return p.Ping(ctx)
 	}
 	return nil
+}
+
+// Consumers is how many servers receive what is sent to a target's topic, or to its Server if that is named: 0 where nobody
+// would take a request for now. A server whose process was cut off counts until the broker has noticed. It dials the broker
+// if need be, for as long as ctx lasts, and fails as a call would; with [errors.ErrUnsupported] where the driver cannot
+// tell, those of this module can. It is safe for concurrent use.
+func (t *Transport) Consumers(ctx context.Context, on Target) (int, error) {
+	c, ok := t.driver.(transport.ConsumerCounter)
+	if !ok {
+		return 0, fmt.Errorf("messaging: count consumers of %s: %w", on, errors.ErrUnsupported)
+	}
+	return c.Consumers(ctx, t.resolve(on))
 }
 
 // Driver is what carries the messages, for what a driver offers of its own: the counters of [rabbit.Driver.Stats],

@@ -74,6 +74,13 @@ type Pinger interface {
 	Ping(ctx context.Context) error
 }
 
+// ConsumerCounter is implemented by drivers that can tell how many listeners there are.
+type ConsumerCounter interface {
+	// Consumers is how many listeners receive what is sent to a topic, or to a server where the target names one. It is 0
+	// where there never was one. A listener whose process was cut off counts until the broker has noticed.
+	Consumers(ctx context.Context, on target.Target) (int, error)
+}
+
 // ListenOptions say how a listener receives.
 type ListenOptions struct {
 	// Prefetch is how many messages the broker may hand over unacknowledged on each queue; at least 1.

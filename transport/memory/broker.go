@@ -201,6 +201,19 @@ func (b *Broker) queue(name string) *queue {
 	return q
 }
 
+// consumers counts those of the queue of that name.
+func (b *Broker) consumers(name string) int {
+	b.mu.RLock()
+	q := b.queues[name]
+	b.mu.RUnlock()
+	if q == nil {
+		return 0
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.consumers)
+}
+
 // keep makes a queue that nobody consumes, where there is none.
 func (b *Broker) keep(name string) {
 	b.mu.Lock()

@@ -1,6 +1,7 @@
 package memory_test
 
 import (
+	"flag"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -10,12 +11,18 @@ import (
 	"github.com/goslo/goslo/transport/transporttest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets more tests run at once than there are processors: in real time most of them wait.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "32"); err != nil { // before the command line is read, which wins
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // TestDriverConforms runs the suite of all drivers, in real time and on a broker made by hand.
 func TestDriverConforms(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes 20 s; the same in fake time takes none")
+		t.Skip("waits for seconds; the same in fake time takes none")
 	}
 	t.Parallel()
 	broker := memory.NewBroker(memory.Config{})
@@ -49,6 +56,7 @@ func features(b *memory.Broker) transporttest.Features {
 	return transporttest.Features{
 		Redelivered: true,
 		LateAck:     true,
+		Counts:      true,
 		RawPublish: func(tb testing.TB, exchange, key, contentType string, body []byte) {
 			tb.Helper()
 			if err := b.Publish(exchange, key, memory.Publishing{ContentType: contentType, Body: body}); err != nil {

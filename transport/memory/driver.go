@@ -128,6 +128,19 @@ func (d *Driver) reply(ctx context.Context, queue string, reply *transport.Reply
 	return d.broker.publishDirect(queue, &Publishing{ContentType: contentType(reply.ContentType), Body: body})
 }
 
+// Consumers implements [transport.ConsumerCounter].
+func (d *Driver) Consumers(ctx context.Context, on target.Target) (int, error) {
+	err := on.CheckCall()
+	if err == nil {
+		err = d.open(ctx)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("memory: count consumers of %s: %w", on, err)
+	}
+	_, _, queue := address(on)
+	return d.broker.consumers(queue), nil
+}
+
 // Listen implements [transport.Driver]. It does not wait for anything. Prefetch counts beyond 65,535, the
 // largest that AMQP knows, mean 65,535.
 func (d *Driver) Listen(

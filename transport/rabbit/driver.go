@@ -132,6 +132,29 @@ func (d *Driver) Ping(ctx context.Context) error {
 	return nil
 }
 
+// Consumers implements [transport.ConsumerCounter]. ctx bounds the wait for a connection. It asks on the one that consumes:
+// in a memory alarm the broker does not read the other. A broker that does not answer there costs the session.
+func (d *Driver) Consumers(ctx context.Context, on target.Target) (int, error) {
+	n, err := d.countConsumers(ctx, on)
+	if err != nil {
+		return 0, fmt.Errorf("rabbit: count consumers of %s: %w", on, err)
+	}
+	return n, nil
+}
+
+func (d *Driver) countConsumers(ctx context.Context, on target.Target) (n int, err error) {
+	if err := on.CheckCall(); err != nil {
+		return 0, err
+	}
+	_, queue := d.options.address(on)
+	if err := d.consumer.link.await(ctx, transport.RetryForever); err != nil {
+		return 0, err
+	}
+	s := d.consumer.link.current.Load()
+	s.bounded(func() { n, err = s.consumersOf(queue) })
+	return n, err
+}
+
 // Call implements [transport.Driver]. Every call is mandatory for the broker, so that a [transport.TimeoutError] can
 // tell that no queue took its request.
 func (d *Driver) Call(ctx context.Context, to target.Target, req *transport.Request, opts transport.SendOptions) (*transport.Reply, error) {

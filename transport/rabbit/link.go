@@ -53,7 +53,7 @@ type link struct {
 	begin  sync.Once
 	wg     sync.WaitGroup
 
-	current atomic.Pointer[session] // the one that serve works with, for kill
+	current atomic.Pointer[session] // the latest, which may have ended
 
 	mu      sync.Mutex // protects what follows
 	up      bool
@@ -202,8 +202,8 @@ func (l *link) connect(host transport.Host) (*session, error) {
 // use works with a session until it has ended.
 func (l *link) use(s *session) {
 	l.stats.sessions.Add(1)
+	l.current.Store(s) // who waits for a session finds it there
 	l.set(true, nil)
-	l.current.Store(s)
 	stop := context.AfterFunc(l.ctx, s.close) // wakes what waits for the broker
 	l.serve(l.ctx, s)
 	stop()

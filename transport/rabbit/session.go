@@ -203,6 +203,20 @@ func (s *session) close() {
 	})
 }
 
+// consumersOf counts the consumers of a queue, on a throw-away channel: to look at a queue that is not there costs the channel.
+func (s *session) consumersOf(queue string) (int, error) {
+	ch, err := s.connection.Channel()
+	if err != nil {
+		return 0, fmt.Errorf("open channel: %w", brokerError(err))
+	}
+	found, err := ch.QueueDeclarePassive(queue, false, false, false, false, nil)
+	if err = brokerError(err); vanished(err) {
+		return 0, nil
+	}
+	s.closeChannel(ch)
+	return found.Consumers, err
+}
+
 // closeChannel closes a channel. A broker that does not answer costs the session, not more time.
 func (s *session) closeChannel(ch *amqp091.Channel) {
 	s.bounded(func() { _ = ch.Close() }) // its error is that the channel is closed

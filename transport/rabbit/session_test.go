@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -88,6 +89,20 @@ func TestDialOfASilentBrokerEndsWithItsContext(t *testing.T) {
 
 func TestCloseEndsAHandshakeThatIsUnderWay(t *testing.T) {
 	t.Parallel()
+	const tries = 5 // the machine has other work too
+	var took []time.Duration
+	for range tries {
+		took = append(took, closeInHandshake(t))
+		if slices.Min(took) < closeTimeout {
+			return
+		}
+	}
+	t.Errorf("Close took %s, want it not to wait for the broker", took)
+}
+
+// closeInHandshake tells how long a driver takes to close that dials a broker which says nothing.
+func closeInHandshake(t *testing.T) time.Duration {
+	t.Helper()
 	host := silentBroker(t)
 	d, _ := open(t, "rabbit://127.0.0.1:"+strconv.Itoa(host.Port)+"/")
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond) // the time in which it dials
@@ -97,9 +112,7 @@ func TestCloseEndsAHandshakeThatIsUnderWay(t *testing.T) {
 	if err := d.Close(t.Context()); err != nil {
 		t.Errorf("Close = %v", err)
 	}
-	if took := time.Since(begun); took >= closeTimeout {
-		t.Errorf("Close took %s, want it not to wait for the broker", took)
-	}
+	return time.Since(begun)
 }
 
 func TestHandshakeErrorTellsWhoEndedIt(t *testing.T) {

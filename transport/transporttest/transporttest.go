@@ -40,6 +40,8 @@ type Features struct {
 	// LateAck tells that incoming requests are what late acknowledgement takes: a [transport.Staleness], a
 	// [transport.DeliveryCount], a [transport.Mover] and a [transport.Malformed].
 	LateAck bool
+	// Counts tells that drivers are a [transport.ConsumerCounter].
+	Counts bool
 	// FakeTime runs each test in a bubble of testing/synctest: no test takes longer than its work, and one that
 	// leaves a goroutine behind fails. It is for drivers that wait on channels and timers of their own only.
 	FakeTime bool
@@ -67,6 +69,7 @@ func Run(t *testing.T, newDriver func(tb testing.TB) transport.Driver, features 
 		{"payloads", payloadTests, true},
 		{"kinds of messages", kindTests, true},
 		{"delivery", deliveryTests, true},
+		{"numbers of listeners", countTests, features.Counts},
 		{"late acknowledgement", lateTests, features.LateAck},
 		{"foreign messages", foreignTests, features.RawPublish != nil},
 		{"listener life", listenerTests, true},
