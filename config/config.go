@@ -148,8 +148,8 @@ func (c *Config) find(key Key) *definition {
 	return c.former[key]
 }
 
-// Ignore makes options of other programs known that share a group with this one, so that no warning is given of them;
-// without names it is the whole group.
+// Ignore makes options of other programs known that share a group with this one, so that no warning is given of them, and
+// options of this one may refer to what files say of them; without names it is the whole group.
 func (c *Config) Ignore(group string, names ...string) {
 	c.loading.Lock()
 	defer c.loading.Unlock()

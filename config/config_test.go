@@ -374,6 +374,38 @@ driver = x$driver_less
 	}
 }
 
+// As nova's log_dir may be $state_path/log, though this program has no state_path.
+func TestReferencesReachOptionsOfOtherPrograms(t *testing.T) {
+	t.Parallel()
+	for file, want := range map[string]string{
+		"[DEFAULT]\nmy_ip = 192.0.2.1\ntext = $my_ip":                                 "192.0.2.1",
+		"[DEFAULT]\nmy_ip = ${other.net}.1\ntext = ${my_ip}0\n[other]\nnet = 192.0.2": "192.0.2.10",
+		"[DEFAULT]\nmy_ip = $choice\ntext = $my_ip":                                   "red",
+	} {
+		w, o := newWorld(t, map[string]string{"a": file}), newOptions()
+		c := w.config(t, o)
+		c.Ignore("DEFAULT", "my_ip")
+		c.Ignore("other")
+		if err := c.Parse(w.args("--config-file=DIR/a")); err != nil || o.text.Get(c) != want {
+			t.Errorf("%q: %q, %v, want %q", file, o.text.Get(c), err, want)
+		}
+	}
+	for file, want := range map[string]string{
+		"[DEFAULT]\ntext = $my_ip":                   "a:2: option [DEFAULT] text: $my_ip refers to no option (a dollar sign is $$)",
+		"[DEFAULT]\nunknown = 1\ntext = $unknown":    "a:3: option [DEFAULT] text: $unknown refers to no option (a dollar sign is $$)",
+		"[DEFAULT]\nmy_ip = $my_ip\ntext = $my_ip":   "a:3: option [DEFAULT] text: [DEFAULT] my_ip refers to itself",
+		"[DEFAULT]\nmy_ip = $text\ntext = $my_ip":    "a:3: option [DEFAULT] text: $text: [DEFAULT] text refers to itself",
+		"[DEFAULT]\nmy_ip = ${g.x}\ntext = ${my_ip}": "a:3: option [DEFAULT] text: $g.x refers to no option (a dollar sign is $$)",
+	} {
+		w := newWorld(t, map[string]string{"a": file})
+		c := w.config(t, newOptions())
+		c.Ignore("DEFAULT", "my_ip")
+		if err := c.Parse(w.args("--config-file=DIR/a")); err == nil || !strings.HasSuffix(err.Error(), want) {
+			t.Errorf("%q: error %v, want %s", file, err, want)
+		}
+	}
+}
+
 func TestMutateTakesOverMutableOptionsOnly(t *testing.T) {
 	t.Parallel()
 	w, o := newWorld(t, map[string]string{"a": "[DEFAULT]\ntext = old\n[my_group]\nworkers = 2\n"}), newOptions()

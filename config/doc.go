@@ -38,6 +38,9 @@
 // quotes around a value is taken off. $name and ${name} stand for the value of another option of the same group or of
 // [DEFAULT], ${group.name} for that of any; a dollar sign is $$ or \$, or a $ before anything but a letter or _.
 //
+// A nova.conf has options of several programs. Groups that this program has no options in are passed over; of its own groups each
+// name that no option has is warned of once, with file and line, unless [Config.Ignore] names it.
+//
 // # Changes while running
 //
 // [Config.Reload] reads everything again, [Config.Mutate] only what options declare Mutable; see there. Both leave all as it

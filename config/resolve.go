@@ -119,6 +119,9 @@ func (r *resolver) expander(d *definition) func(string) (string, error) {
 			target = r.config.find(Key{DefaultGroup, name})
 		}
 		if target == nil {
+			if text, known, err := r.foreign(d.group, name); known {
+				return text, err
+			}
 			return "", fmt.Errorf("$%s refers to no option (a dollar sign is $$)", name)
 		}
 		s, err := r.resolve(target)
@@ -131,4 +134,29 @@ func (r *resolver) expander(d *definition) func(string) (string, error) {
 		return target.refer(s.value), nil
 	}
 	return func(text string) (string, error) { return substitute(text, lookup) }
+}
+
+// foreign is what files say of an option of another program, which [Config.Ignore] has made known: $state_path in an option of
+// this program means what it means to the others that read the file.
+func (r *resolver) foreign(group, name string) (text string, known bool, err error) {
+	keys := []Key{{group, name}, {DefaultGroup, name}}
+	if g, rest, dotted := strings.Cut(name, "."); dotted {
+		keys = []Key{{g, rest}}
+	}
+	for _, key := range keys {
+		key = key.normal()
+		d := &definition{key: key, group: key.Group}
+		found, given := r.inputs.of(d)
+		if !given || !r.config.foreign[key] && !r.config.foreign[Key{Group: key.Group}] {
+			continue
+		}
+		if r.active[key] {
+			return "", true, fmt.Errorf("%s refers to itself", key)
+		}
+		r.active[key] = true
+		defer delete(r.active, key)
+		text, err = r.expander(d)(found.texts[0])
+		return text, true, err
+	}
+	return "", false, nil
 }

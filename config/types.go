@@ -17,7 +17,8 @@ import (
 var errNoValue = errors.New("no value")
 
 // Type says how the text of an option's value is read, checked and written. The zero value is none: take one of
-// [String], [Bool], [Int], [Float], [Port], [Seconds], [FractionalSeconds], [List] and [Multi].
+// [String], [Bool], [Int], [Float], [Port], [Seconds], [FractionalSeconds], [List], [Multi], [Dict], [IP], [HostAddress],
+// [HostDomain] and [URI].
 type Type[T any] struct {
 	name    string // as sample files say it
 	multi   bool   // the option keeps all of its values
@@ -110,6 +111,11 @@ func Matching(pattern *regexp.Regexp, what string) Rule[string] {
 			return nil
 		})
 	}
+}
+
+// Checked refuses values that check has an error for, which says what is wanted, in one line and without the value itself.
+func Checked[T any](check func(T) error) Rule[T] {
+	return func(t *Type[T]) { t.checks = append(t.checks, check) }
 }
 
 func (t Type[T]) with(rules []Rule[T]) Type[T] {
@@ -261,15 +267,16 @@ func FractionalSeconds(rules ...Rule[time.Duration]) Type[time.Duration] {
 	}, func(d time.Duration) string { return formatFloat(d.Seconds()) }).with(rules)
 }
 
-// List is texts with commas between them, each without the spaces around it (ListOpt). Commas at the end are dropped.
-func List() Type[[]string] {
+// List is texts with commas between them, each without the spaces around it (ListOpt). Commas at the end are dropped; quotes
+// mean nothing.
+func List(rules ...Rule[[]string]) Type[[]string] {
 	return Type[[]string]{
 		name:   "list value",
 		parse:  func(texts []string) ([]string, error) { return splitList(texts[len(texts)-1]), nil },
 		write:  func(v []string) []string { return []string{strings.Join(v, ",")} },
 		refer:  func(v []string) string { return strings.Join(v, ",") },
 		expand: expandAll,
-	}
+	}.with(rules)
 }
 
 func splitList(text string) []string {

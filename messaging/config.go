@@ -15,7 +15,8 @@ var (
 	transportURLOption = &config.Option[string]{
 		Name: "transport_url", Type: config.String(), Default: "rabbit://", Secret: true,
 		Help: "Where the bus is: driver://user:password@host:port,user:password@host:port/virtual_host?option=value. " +
-			"Options of [oslo_messaging_rabbit] may stand in the query, where they win.",
+			"Options of [oslo_messaging_rabbit] may stand in the query, where they win. A change counts for transports that are made " +
+			"after a reload, not for those that are open.",
 	}
 	controlExchangeOption = &config.Option[string]{
 		Name: "control_exchange", Type: config.String(), Default: target.DefaultExchange,
@@ -54,6 +55,9 @@ func ConfigOptions() []config.Definition {
 // transport_url, control_exchange (where it is not given, that of opts counts), rpc_response_timeout, the default timeout
 // of clients on the transport, executor_thread_pool_size and rpc_ping_enabled, defaults of its servers, and the options of
 // [oslo_messaging_rabbit] that the query of the URL does not have. Options of clients and servers win over it.
+//
+// The transport keeps what it was made with: a later reload of c counts for transports that are made then. A password that changes
+// often is better in the file that rabbit_password_file names, which is read for each connection.
 //
 // It registers [ConfigOptions] where that has not been done. The error is one line, names options and shows no password; that
 // of a wrong URL or option matches [ErrInvalidURL].

@@ -32,10 +32,10 @@ func (o *rabbitOption) inQuery(query map[string]string) bool {
 }
 
 // rabbitOptions are described at [rabbit.Options]. A value that is not given is not handed to the driver, so that its own
-// default counts; NoDefault is where that cannot be written.
+// default counts.
 var rabbitOptions = []rabbitOption{
 	rabbitBool("amqp_durable_queues", false, "Declare the exchange and the queues of topics durable."),
-	rabbitBool("amqp_auto_delete", false, "Declare them auto-delete."),
+	rabbitInDefault(rabbitBool("amqp_auto_delete", false, "Declare them auto-delete.")),
 	rabbitBool("rabbit_quorum_queue", false, "Make queues of topics quorum queues, and them and the exchange durable."),
 	rabbitBool("rabbit_transient_quorum_queue", false, "Make reply and fanout queues durable quorum queues."),
 	rabbitInt("rabbit_quorum_delivery_limit", 0, 0, math.MaxInt, "How often a quorum queue hands a message out again; 0 leaves it to the broker."),
@@ -43,7 +43,7 @@ var rabbitOptions = []rabbitOption{
 		"How many messages a quorum queue keeps in memory; 0 leaves it to the broker.", "rabbit_quroum_max_memory_length"),
 	rabbitInt("rabbit_quorum_max_memory_bytes", 0, 0, math.MaxInt,
 		"How many bytes a quorum queue keeps in memory; 0 leaves it to the broker.", "rabbit_quroum_max_memory_bytes"),
-	rabbitBool("rabbit_ha_queues", false, "Send x-ha-policy=all with every queue, which brokers since 3.0 ignore."),
+	rabbitInDefault(rabbitBool("rabbit_ha_queues", false, "Send x-ha-policy=all with every queue, which brokers since 3.0 ignore.")),
 	rabbitSeconds("rabbit_transient_queues_ttl", 1800, 0, "Seconds without use after which reply and fanout queues are deleted; 0 is never."),
 	rabbitBool("rabbit_stream_fanout", false,
 		"Share a stream between the servers of a topic in place of a fanout queue for each. Needs rabbit_transient_quorum_queue and rabbit_qos_prefetch_count."),
@@ -54,24 +54,29 @@ var rabbitOptions = []rabbitOption{
 		"How many messages the broker hands a queue's consumer unacknowledged; 0 leaves it to the server."),
 	rabbitBool("enable_cancel_on_failover", false, "Have the broker cancel a consumer whose mirrored queue moves."),
 	rabbitBool("direct_mandatory_flag", true, "Notice that the queue of a reply is missing."),
-	rabbitText("kombu_compression", "How bodies are compressed that are sent: gzip or lzma; by default not at all."),
+	rabbitOptionOf(&config.Option[string]{
+		Name: "kombu_compression", Type: config.String(), NoDefault: true, Help: "How bodies are compressed that are sent: gzip or lzma; by default not at all.",
+	}, nil),
 	rabbitSeconds("kombu_missing_consumer_retry_timeout", 60, 0,
 		"Seconds for which a reply to a queue that is missing is tried again.", "kombu_reconnect_timeout"),
-	rabbitChoice("rabbit_login_method", "AMQPLAIN", []string{"PLAIN", "AMQPLAIN", "EXTERNAL"}, "The SASL mechanism."),
-	withoutDefault(rabbitSeconds("rabbit_retry_interval", 1, 1,
-		"Seconds, the bound of the first pause between attempts to connect; by default half a second.")),
-	withoutDefault(rabbitSeconds("rabbit_retry_backoff", 2, 0,
-		"Seconds that are added to the bound for each further pause; by default the bound doubles.")),
+	rabbitInDefault(rabbitChoice("rabbit_login_method", "AMQPLAIN", []string{"PLAIN", "AMQPLAIN", "EXTERNAL"}, "The SASL mechanism.")),
+	rabbitOptionOf(&config.Option[time.Duration]{
+		Name: "rabbit_retry_interval", Default: 500 * time.Millisecond,
+		Type: config.FractionalSeconds(config.AtLeast(time.Millisecond), config.AtMost(math.MaxInt32*time.Second)),
+		Help: "Seconds, the bound of the first pause between attempts to connect. oslo.messaging takes whole ones, and has 1.",
+	}, nil),
+	rabbitInDefault(rabbitInt("rabbit_retry_backoff", -1, -1, math.MaxInt32,
+		"Seconds that are added to the bound for each further pause; with -1 the bound doubles. oslo.messaging has 2, and no -1.")),
 	rabbitSeconds("rabbit_interval_max", 30, 1, "Seconds, the highest bound."),
-	rabbitFraction("kombu_reconnect_delay", 4.5, "Seconds of an extra pause before a lost connection is made anew."),
+	rabbitInDefault(rabbitFraction("kombu_reconnect_delay", 4.5, "Seconds of an extra pause before a lost connection is made anew.")),
 	rabbitFraction("kombu_reconnect_splay", math.MaxInt32, "Seconds, the bound of a random addition to that pause."),
 	rabbitChoice("kombu_failover_strategy", "round-robin", []string{"round-robin", "shuffle"}, "Which host comes after one that failed."),
 	rabbitSeconds("heartbeat_timeout_threshold", 60, 0, "Seconds after which a silent connection counts as lost."),
-	rabbitInt("heartbeat_rate", 3, 1, math.MaxInt32, "How often within that time oslo.messaging looks after heartbeats."),
-	rabbitBool("heartbeat_in_pthread", false, "Have oslo.messaging send heartbeats from a native thread."),
-	rabbitInt("rpc_conn_pool_size", 30, 1, math.MaxInt32, "How many connections oslo.messaging may have for sending."),
-	rabbitInt("conn_pool_min_size", 2, 0, math.MaxInt32, "How many of them it keeps when they are idle."),
-	rabbitSeconds("conn_pool_ttl", 1200, 0, "Seconds without use after which it closes the others."),
+	rabbitInt("heartbeat_rate", 3, 1, math.MaxInt32, "Without effect: how often within that time oslo.messaging looks after heartbeats."),
+	rabbitBool("heartbeat_in_pthread", false, "Without effect: have oslo.messaging send heartbeats from a native thread."),
+	rabbitInDefault(rabbitInt("rpc_conn_pool_size", 30, 1, math.MaxInt32, "Without effect: how many connections oslo.messaging may have for sending.")),
+	rabbitInDefault(rabbitInt("conn_pool_min_size", 2, 0, math.MaxInt32, "Without effect: how many of them it keeps when they are idle.")),
+	rabbitInDefault(rabbitSeconds("conn_pool_ttl", 1200, 0, "Without effect: seconds without use after which it closes the others.")),
 	rabbitBool("ssl", false, "Encrypt connections. The port does not change by itself.", "rabbit_use_ssl"),
 	rabbitChoiceFold("ssl_version", []string{"TLSv1", "SSLv23", "TLSv1_1", "TLSv1_2", "TLSv1_3"},
 		"The oldest version of TLS that is spoken; what is older than 1.2, the default, is read as that.", "kombu_ssl_version"),
@@ -126,7 +131,7 @@ func rabbitFraction(name string, most float64, help string) rabbitOption {
 }
 
 func rabbitText(name, help string, former ...string) rabbitOption {
-	return rabbitOptionOf(&config.Option[string]{Name: name, Type: config.String(), NoDefault: true, Help: help}, former)
+	return rabbitOptionOf(&config.Option[string]{Name: name, Type: config.String(), Help: help}, former)
 }
 
 func rabbitChoice(name, value string, choices []string, help string) rabbitOption {
@@ -135,14 +140,22 @@ func rabbitChoice(name, value string, choices []string, help string) rabbitOptio
 
 func rabbitChoiceFold(name string, choices []string, help string, former ...string) rabbitOption {
 	return rabbitOptionOf(&config.Option[string]{
-		Name: name, Type: config.String(config.OneOfFold(append(choices, "")...)), NoDefault: true, Help: help,
+		Name: name, Type: config.String(config.OneOfFold(append(choices, "")...)), Help: help,
 	}, former)
 }
 
-// withoutDefault is for an option whose default, that of the driver, cannot be written as a value of it.
-func withoutDefault(o rabbitOption) rabbitOption {
-	if seconds, ok := o.option.(*config.Option[time.Duration]); ok {
-		seconds.NoDefault = true
+// rabbitInDefault is for an option that older releases of oslo.messaging read from [DEFAULT] too.
+func rabbitInDefault(o rabbitOption) rabbitOption {
+	former := config.Key{Group: config.DefaultGroup, Name: o.name}
+	switch option := o.option.(type) {
+	case *config.Option[bool]:
+		option.Deprecated = append(option.Deprecated, former)
+	case *config.Option[int]:
+		option.Deprecated = append(option.Deprecated, former)
+	case *config.Option[string]:
+		option.Deprecated = append(option.Deprecated, former)
+	case *config.Option[time.Duration]:
+		option.Deprecated = append(option.Deprecated, former)
 	}
 	return o
 }

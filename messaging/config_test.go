@@ -14,6 +14,7 @@ import (
 
 	"github.com/goslo/goslo/config"
 	"github.com/goslo/goslo/messaging"
+	"github.com/goslo/goslo/serializer"
 	"github.com/goslo/goslo/transport/rabbit"
 )
 
@@ -103,7 +104,7 @@ func TestDefaultsOfTheConfigurationAreTheDriversOwn(t *testing.T) {
 			given = append(given, value)
 		}
 	}
-	if len(given) != 39 { // of 50 options, and two sections
+	if len(given) != 51 { // of 50 options, all but kombu_compression, and two sections
 		t.Fatalf("%d defaults in the sample:\n%s", len(given), &sample)
 	}
 	o, err := optionsFromConfig(t, strings.Join(given, "\n"))
@@ -216,6 +217,34 @@ func TestRequestIDsAreThoseOfTheContext(t *testing.T) {
 	}
 	if id, global := messaging.RequestIDs(t.Context()); id != "" || global != "" {
 		t.Errorf("without a request: ids %q and %q", id, global)
+	}
+}
+
+// For formatters that look for them, as config/logging's.
+func TestAServersLinesAboutARequestHaveItsIDs(t *testing.T) {
+	t.Parallel()
+	for name, opts := range map[string][]messaging.ClientOption{"JSON": nil, "msgpack": {messaging.WithSerializer(serializer.Msgpack)}} {
+		b := newBus(t)
+		server := b.serve(t, []*messaging.Endpoint{echo()})
+		client := b.newClient(t, opts...)
+		ctx := messaging.WithRequestContext(t.Context(), messaging.Identity{RequestID: "req-1", GlobalRequestID: "req-0"}.RequestContext())
+		if err := client.Call(ctx, "panic", nil, nil); err == nil {
+			t.Errorf("%s: the call succeeded", name)
+		}
+		stop(t, server) // after its last line
+		for _, message := range []string{"received", "dispatch", "the endpoint method panicked", "replied"} {
+			if b.count(message) != 1 {
+				t.Errorf("%s: %d lines %q, want 1", name, b.count(message), message)
+			}
+		}
+		for _, e := range b.logs.AllEntries() {
+			if e.Data["msg_id"] == nil {
+				continue
+			}
+			if id, global := messaging.RequestIDs(e.Context); id != "req-1" || global != "req-0" {
+				t.Errorf("%s: ids %q and %q with %q, want req-1 and req-0", name, id, global, e.Message)
+			}
+		}
 	}
 }
 

@@ -33,11 +33,11 @@ type ConnectionOptions struct {
 	// FailoverStrategy says which host comes after one that failed: "round-robin", the default, the next in a list
 	// that is shuffled once, or "shuffle", any (kombu_failover_strategy).
 	FailoverStrategy string
-	// RetryInterval is the bound of the first pause, in whole seconds where it is given; the default is half a
-	// second, oslo.messaging's 1 s (rabbit_retry_interval).
+	// RetryInterval is the bound of the first pause; the default is half a second. oslo.messaging takes whole seconds only,
+	// and has 1 s (rabbit_retry_interval).
 	RetryInterval time.Duration
 	// RetryBackoff is added to the bound for each pause that follows, as in oslo.messaging, whose default is 2 s. A
-	// negative value, the default here, doubles the bound instead (rabbit_retry_backoff).
+	// negative value, the default here, written -1, doubles the bound instead (rabbit_retry_backoff).
 	RetryBackoff time.Duration
 	// IntervalMax is the highest bound, default 30 s (rabbit_interval_max). While no host even answers as a broker the
 	// bound does not grow in the first 4 s, so that a short outage ends with it, and stays below 3 s then, so that a
@@ -98,8 +98,8 @@ func defaultConnectionOptions() ConnectionOptions {
 // connectionParsers fill one option each.
 var connectionParsers = map[string]func(o *Options, value string) error{
 	"kombu_failover_strategy": func(o *Options, v string) error { return parseStrategy(&o.FailoverStrategy, v) },
-	"rabbit_retry_interval":   func(o *Options, v string) error { return parsePositive(&o.RetryInterval, v) },
-	"rabbit_retry_backoff":    func(o *Options, v string) error { return parseSeconds(&o.RetryBackoff, v) },
+	"rabbit_retry_interval":   func(o *Options, v string) error { return parsePause(&o.RetryInterval, v) },
+	"rabbit_retry_backoff":    func(o *Options, v string) error { return parseGrowth(&o.RetryBackoff, v) },
 	"rabbit_interval_max":     func(o *Options, v string) error { return parsePositive(&o.IntervalMax, v) },
 	"kombu_reconnect_delay":   func(o *Options, v string) error { return parseFraction(&o.ReconnectDelay, v, longestDelay) },
 	"kombu_reconnect_splay":   func(o *Options, v string) error { return parseFraction(&o.ReconnectSplay, v, math.MaxInt32) },
@@ -157,6 +157,26 @@ func parsePositive(to *time.Duration, value string) error {
 	}
 	if *to == 0 {
 		return fmt.Errorf("want at least 1 second, got %q", value)
+	}
+	return nil
+}
+
+// parsePause reads seconds that may have a fraction, and are some.
+func parsePause(to *time.Duration, value string) error {
+	if err := parseFraction(to, value, math.MaxInt32); err != nil || *to == 0 {
+		return fmt.Errorf("want seconds above 0 and to %d, got %q", math.MaxInt32, value)
+	}
+	return nil
+}
+
+// parseGrowth reads whole seconds, or -1 for a bound that doubles.
+func parseGrowth(to *time.Duration, value string) error {
+	if value == "-1" {
+		*to = -1
+		return nil
+	}
+	if err := parseSeconds(to, value); err != nil {
+		return fmt.Errorf("want a whole number of seconds, or -1, got %q", value)
 	}
 	return nil
 }

@@ -23,6 +23,9 @@ func TestConnectionOptionsAreRead(t *testing.T) {
 		"kombu_failover_strategy=round-robin": func(*Options) {},
 		"kombu_failover_strategy=shuffle":     func(o *Options) { o.FailoverStrategy = "shuffle" },
 		"rabbit_retry_interval=1":             func(o *Options) { o.RetryInterval = time.Second },
+		"rabbit_retry_interval=0.25":          func(o *Options) { o.RetryInterval = 250 * time.Millisecond },
+		"rabbit_retry_interval=0.5":           func(*Options) {},
+		"rabbit_retry_backoff=-1":             func(*Options) {},
 		"rabbit_retry_backoff=0":              func(o *Options) { o.RetryBackoff = 0 },
 		"rabbit_retry_backoff=2":              func(o *Options) { o.RetryBackoff = 2 * time.Second },
 		"rabbit_interval_max=5":               func(o *Options) { o.IntervalMax = 5 * time.Second },
@@ -75,8 +78,8 @@ func TestEveryConnectionOptionRefusesWhatItCannotRead(t *testing.T) {
 	boolean, file := []string{"maybe", "2"}, []string{"a\x00b"}
 	wrong := map[string][]string{
 		"kombu_failover_strategy":           {"random", "Shuffle"},
-		"rabbit_retry_interval":             {"0", "-1", "1.5"},
-		"rabbit_retry_backoff":              {"-1", "x"},
+		"rabbit_retry_interval":             {"0", "-1", "x"},
+		"rabbit_retry_backoff":              {"-2", "1.5", "x"},
 		"rabbit_interval_max":               {"0", "30s"},
 		"kombu_reconnect_delay":             {"-0.1", "4.6", "nan", "x"},
 		"kombu_reconnect_splay":             {"-1", "inf", "1e300", "1s"},
