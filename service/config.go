@@ -1,9 +1,12 @@
 package service
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -39,7 +42,7 @@ const (
 // concurrent use. What goes wrong is its own matter.
 type Notifier interface {
 	Ready()     // every worker is ready, at start and after a reload
-	Reloading() // a reload has begun, which Ready ends
+	Reloading() // a reload has begun, which Ready ends; also where the configuration turns out to be invalid
 	Stopping()
 	Watchdog() // the service makes progress; see [Config.WatchdogInterval]
 }
@@ -60,16 +63,23 @@ type Config struct {
 	ReadyTimeout time.Duration
 	// Log is where launchers log. Default: logrus.StandardLogger().
 	Log logrus.FieldLogger
-	// LogOptions logs the configuration, at debug level and with secrets masked, when waiting begins and after a reload.
-	// Default: nothing is logged (oslo: log_options).
+	// LogOptions logs the configuration, at debug level and with secrets masked, when waiting begins and after a reload. The
+	// launcher waits for it. Default: nothing is logged (oslo: log_options).
 	LogOptions func(logrus.FieldLogger)
 	// Reload reads the configuration files again, and Mutate those options of them that may change in a running process.
-	// After an error nothing is restarted or reset. Default: nothing is read.
+	// After an error, or a panic, nothing is restarted or reset. They run in a goroutine of their own, one at a time; a stop does not wait
+	// for them. Default: nothing is read.
 	Reload, Mutate func() error
 	// Report writes what USR1 and USR2 ask for to standard error. Default: the stacks of all goroutines.
 	Report func(io.Writer)
+	// RawOutput passes on what workers print as it is, line by line up to 1 MiB: for logs of JSON, in which each line tells its worker (see
+	// [CurrentWorker]). Default: false, [pool/index] stands before each line.
+	RawOutput bool
 	// Notifier is told how the service does. Default: nobody is.
 	Notifier Notifier
+	// OnReady is called once, when all is ready for the first time, in a parent or a process without one: for who waits for
+	// a line of output or a file. The launcher waits for it. Default: nothing is done.
+	OnReady func()
 	// NotifyEarly tells the notifier Ready when waiting begins, as oslo.service does, rather than when all is ready.
 	NotifyEarly bool
 	// WatchdogInterval is how often the service manager wants to hear that the service makes progress; it is told twice as
@@ -86,10 +96,11 @@ type Config struct {
 	// the number of workers of a pool.
 	TotalWorkers int
 
-	exit     func(code int) // os.Exit, but in tests
-	isDaemon func() bool    // isDaemon, but in tests
-	stdout   io.Writer      // of parents, for the lines of their workers
-	stderr   io.Writer
+	firstReady *sync.Once     // of OnReady
+	exit       func(code int) // os.Exit, but in tests
+	isDaemon   func() bool    // isDaemon, but in tests
+	stdout     io.Writer      // of parents, for the lines of their workers
+	stderr     io.Writer
 }
 
 // DefaultConfig is a configuration with the defaults of oslo.service.
@@ -120,6 +131,7 @@ func (c Config) withDefaults() Config {
 	if c.Notifier == nil {
 		c.Notifier = silent{}
 	}
+	c.firstReady = new(sync.Once)
 	if c.exit == nil {
 		c.exit = os.Exit //nolint:forbidigo // INT ends a process without a word to anybody, as oslo.service's does
 	}
@@ -171,6 +183,34 @@ func (c Config) read() error {
 		return nil
 	}
 	return read()
+}
+
+// tellReady tells that all is ready, at the start and after a reload.
+func (c Config) tellReady() {
+	c.Notifier.Ready()
+	c.firstReady.Do(func() {
+		if c.OnReady != nil {
+			c.OnReady()
+		}
+	})
+}
+
+// reading is read in a goroutine, which ends with it: files may be on a disk that does not answer, and nothing else must
+// wait for that. A panic in it is an error like others.
+func (c Config) reading() <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- guard(context.Background(), func(context.Context) error { return c.read() }) }()
+	return done
+}
+
+// report is Report. A panic in it, as may happen to one that looks at a broken service, is no reason to end that.
+func (c Config) report() {
+	defer func() {
+		if v := recover(); v != nil {
+			logFailure(c.Log, &PanicError{Value: v, Stack: debug.Stack()}, "the report was not written")
+		}
+	}()
+	c.Report(c.stderr)
 }
 
 func (c Config) logOptions() {

@@ -4,18 +4,11 @@ import (
 	"math"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/goslo/goslo/service/internal/identity"
 )
-
-// ofServiceManager are the variables with which systemd speaks to the one process that it has started, and the prefix of
-// those that are about its watchdog. Workers must not answer in the parent's place.
-var ofServiceManager = []string{"NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"}
-
-const ofWatchdog = "WATCHDOG_"
 
 // workerEnvironment is the environment of a worker: the parent's, without what systemd meant for the parent alone, with the
 // worker's identity, and with its share of processors and memory.
@@ -28,7 +21,7 @@ func workerEnvironment(env []string, id identity.Identity, conf Config, workers 
 	for _, entry := range env {
 		name, value, _ := strings.Cut(entry, "=")
 		switch {
-		case slices.Contains(ofServiceManager, name), strings.HasPrefix(name, ofWatchdog), name == identity.Variable:
+		case identity.IsServiceManagers(name), name == identity.Variable:
 			continue
 		case name == "GOMAXPROCS":
 			operatorsMaxProcs = value != ""

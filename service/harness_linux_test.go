@@ -40,24 +40,34 @@ type run struct {
 // start runs a program in a process of its own.
 func start(t *testing.T, p testProgram, env ...string) *run {
 	t.Helper()
-	text, err := json.Marshal(p)
-	if err != nil {
-		t.Fatal(err)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(self)
-	cmd.Env = append(environment(text), env...)
+	cmd := command(t, p, self(t))
+	cmd.Env = append(cmd.Env, env...)
 	r := startCommand(t, cmd)
 	r.program = p
 	return r
 }
 
-// environment makes the test binary a program. The race detector must not delay its end, as it does by a second.
-func environment(program []byte) []string {
-	return append(os.Environ(), programVariable+"="+string(program), "GORACE=atexit_sleep_ms=0")
+// self is the test binary.
+func self(t *testing.T) string {
+	t.Helper()
+	path, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// command makes the test binary, or what starts it, that program. The race detector must not delay its end, as it does by a
+// second.
+func command(t *testing.T, p testProgram, path string, args ...string) *exec.Cmd {
+	t.Helper()
+	text, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Env = append(os.Environ(), programVariable+"="+string(text), "GORACE=atexit_sleep_ms=0")
+	return cmd
 }
 
 func startCommand(t *testing.T, cmd *exec.Cmd) *run {
@@ -67,6 +77,12 @@ func startCommand(t *testing.T, cmd *exec.Cmd) *run {
 		t.Fatal(err)
 	}
 	cmd.Stdout, cmd.Stderr = in, in
+	return startReading(t, cmd, out, in)
+}
+
+// startReading starts a command whose output goes into the one file and comes out of the other.
+func startReading(t *testing.T, cmd *exec.Cmd, out, in *os.File) *run {
+	t.Helper()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -7,8 +7,13 @@ import (
 	"sync"
 )
 
-// maxLine is how long a line of a worker may be; the rest of a longer one becomes a line of its own.
-const maxLine = 64 << 10
+// Sizes of lines of workers.
+const (
+	// maxLine is how long one may be; the rest of a longer one becomes a line of its own.
+	maxLine = 1 << 20
+	// usualLine is how long one may be without a buffer that is made for it.
+	usualLine = 64 << 10
+)
 
 // lines writes what workers print, line by line and each behind the name of its worker.
 type lines struct {
@@ -18,13 +23,23 @@ type lines struct {
 
 // copy passes on what it reads until the end. A writer that fails is no reason to stop reading: the worker would block.
 func (l *lines) copy(r io.Reader, prefix string) {
-	in := bufio.NewReaderSize(r, maxLine)
+	in := bufio.NewReaderSize(r, usualLine)
+	var begun []byte // of a line that is longer
 	for {
 		line, err := in.ReadSlice('\n')
+		more := errors.Is(err, bufio.ErrBufferFull)
+		if more && len(begun)+len(line) < maxLine {
+			begun = append(begun, line...)
+			continue
+		}
+		if len(begun) > 0 {
+			begun = append(begun, line...)
+			line, begun = begun, nil
+		}
 		if len(line) > 0 {
 			l.write(prefix, line)
 		}
-		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+		if err != nil && !more {
 			return
 		}
 	}

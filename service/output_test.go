@@ -3,6 +3,7 @@ package service
 import (
 	"errors"
 	"io"
+	"os"
 	"strings"
 	"testing"
 )
@@ -15,6 +16,8 @@ func TestOutputOfWorkersComesInLines(t *testing.T) {
 		{"lines", "one\ntwo\n", "[a] one\n[a] two\n"},
 		{"an empty line", "\n", "[a] \n"},
 		{"a last line without an end", "one\ntwo", "[a] one\n[a] two\n"},
+		{"a long line", long[:maxLine-1] + "\n", "[a] " + long[:maxLine-1] + "\n"},
+		{"a long last line without an end", long[:3*usualLine/2], "[a] " + long[:3*usualLine/2] + "\n"},
 		{"a line that is too long", long + "tail\nnext\n", "[a] " + long + "\n[a] tail\n[a] next\n"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -38,5 +41,40 @@ func TestOutputIsReadToItsEndWhereItCannotBeWritten(t *testing.T) {
 	(&lines{w: brokenWriter{}}).copy(in, "")
 	if rest, _ := io.ReadAll(in); len(rest) != 0 {
 		t.Errorf("%d bytes were not read: their writer would block", len(rest))
+	}
+}
+
+// stuckWriter is one whose reader has stopped reading.
+type stuckWriter struct{ begun, release chan struct{} }
+
+func (w stuckWriter) Write(p []byte) (int, error) {
+	close(w.begun)
+	<-w.release
+	return len(p), nil
+}
+
+func TestAParentEndsThoughNobodyReadsWhatItsWorkersPrint(t *testing.T) {
+	t.Parallel()
+	stuck := stuckWriter{make(chan struct{}), make(chan struct{})}
+	conf := DefaultConfig()
+	conf.stdout, conf.stderr = stuck, io.Discard
+	e, err := newExecutable(conf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, in, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	copied := e.copy(e.stdout, out, "")
+	if _, err := in.WriteString("line\n"); err != nil {
+		t.Fatal(err)
+	}
+	<-stuck.begun
+	e.close()
+	close(stuck.release)
+	<-copied
+	if err := in.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -2,6 +2,7 @@ package service
 
 import (
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"time"
@@ -41,9 +42,10 @@ type parent struct {
 	pools      []*pool
 	living     map[*worker]struct{}
 	generation int
-	waited     bool // Wait was called
-	hungUp     bool // before that
-	announce   bool // the notifier must hear when all is ready
+	waited     bool         // Wait was called
+	hungUp     bool         // before that, or while the configuration is read
+	reading    <-chan error // of the configuration; nil while it is not read
+	announce   bool         // the notifier must hear when all is ready
 	rolling    *rolling
 	stopping   bool
 	killed     bool      // the time for a graceful stop is over
@@ -54,7 +56,7 @@ type parent struct {
 type launchRequest struct {
 	name    string
 	workers int
-	done    chan struct{} // closed when each worker was started once, or will not be
+	done    chan error // gets one, nil when each worker was started once, or will not be; its size is 1
 }
 
 func newParent(conf Config, s starter) *parent {
@@ -66,8 +68,10 @@ func newParent(conf Config, s starter) *parent {
 	}
 }
 
-// run is the loop.
+// run is the loop. It stays on one thread, with which workers would end that have just been started (see endsWithParent).
 func (p *parent) run() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	defer close(p.ended)
 	watchdog := newWatchdog(p.conf)
 	defer watchdog.Stop()
@@ -98,6 +102,8 @@ func (p *parent) next(wait time.Duration, watchdog <-chan time.Time) {
 		p.heard(w)
 	case w := <-p.exits:
 		p.exited(w)
+	case err := <-p.reading:
+		p.haveRead(err)
 	case <-watchdog:
 		p.feed(time.Now())
 	}
@@ -124,14 +130,34 @@ func (p *parent) act(now time.Time) time.Duration {
 
 // launch makes a pool and starts its workers.
 func (p *parent) launch(r launchRequest) {
-	defer close(r.done)
 	if p.stopping {
+		r.done <- nil
 		return
 	}
 	pool := newPool(r.name, r.workers)
-	p.pools = append(p.pools, pool)
-	p.announce = true
-	p.fill(pool, time.Now())
+	err := p.populate(pool)
+	if err == nil {
+		p.pools = append(p.pools, pool)
+		p.announce = true
+	}
+	r.done <- err
+}
+
+// populate starts the first workers of a pool, all or none: a program that cannot start them, for want of descriptors or
+// processes, is to say so and end. Later ones are tried again and again.
+func (p *parent) populate(pool *pool) error {
+	for i := range pool.slots {
+		p.throttled(pool, time.Now()) // which the first do not exceed
+		w, err := p.spawn(pool, i)
+		if err != nil {
+			for _, s := range pool.slots[:i] {
+				p.terminate(s.current)
+			}
+			return err
+		}
+		pool.slots[i].current = w
+	}
+	return nil
 }
 
 // fill starts workers in empty slots as far as the throttle permits, and returns how long that makes it wait. A worker that
@@ -142,7 +168,7 @@ func (p *parent) fill(pool *pool, now time.Time) time.Duration {
 			if wait := p.throttled(pool, now); wait > 0 {
 				return wait
 			}
-			pool.slots[i].current = p.spawn(pool, i)
+			pool.slots[i].current = p.trySpawn(pool, i)
 		}
 	}
 	return never
@@ -156,14 +182,22 @@ func (p *parent) throttled(pool *pool, now time.Time) time.Duration {
 	return wait
 }
 
-// spawn starts a worker and has it watched; nil if that failed.
-func (p *parent) spawn(pool *pool, index int) *worker {
+// trySpawn is spawn, but nil where that fails.
+func (p *parent) trySpawn(pool *pool, index int) *worker {
+	w, err := p.spawn(pool, index)
+	if err != nil {
+		p.log.WithError(err).WithFields(logrus.Fields{"pool": pool.name, "worker": index}).Error("a worker could not be started")
+	}
+	return w
+}
+
+// spawn starts a worker and has it watched.
+func (p *parent) spawn(pool *pool, index int) (*worker, error) {
 	p.generation++
 	id := identity.Identity{Pool: pool.name, Index: index, Generation: p.generation, Progress: p.progressInterval()}
 	process, err := p.starter.start(id, len(pool.slots))
 	if err != nil {
-		p.log.WithError(err).WithFields(logrus.Fields{"pool": pool.name, "worker": index}).Error("a worker could not be started")
-		return nil
+		return nil, err
 	}
 	w := &worker{process: process, pool: pool, index: index, generation: p.generation}
 	p.living[w] = struct{}{}
@@ -177,7 +211,7 @@ func (p *parent) spawn(pool *pool, index int) *worker {
 		w.ending = w.Wait()
 		p.send(p.exits, w)
 	})
-	return w
+	return w, nil
 }
 
 func (p *parent) send(to chan<- *worker, w *worker) {
@@ -201,7 +235,7 @@ func (p *parent) heard(w *worker) {
 		w.mutate = false
 		w.Signal(syscall.SIGHUP)
 	}
-	p.rolling.ready(w, p.terminate)
+	p.rolled(w)
 }
 
 func (p *parent) exited(w *worker) {
@@ -211,10 +245,7 @@ func (p *parent) exited(w *worker) {
 	if p.stopping && !w.ending.clean() {
 		p.code = exitFailed // it has not finished its work
 	}
-	if p.rolling.exited(w) {
-		p.rolling = nil
-		p.log.WithFields(w.fields()).Error("the replacement ended before it was ready: the reload ends here, the other workers stay")
-	}
+	p.rolledOut(w)
 }
 
 func (p *parent) logEnding(w *worker) {
@@ -256,7 +287,7 @@ func (p *parent) beginWait() {
 	p.conf.logOptions()
 	if p.conf.NotifyEarly {
 		p.announce = false
-		p.conf.Notifier.Ready()
+		p.conf.tellReady()
 	}
 	if p.hungUp {
 		p.hangup()
@@ -265,7 +296,7 @@ func (p *parent) beginWait() {
 
 // announceReady tells the notifier when every worker is ready, at the start and after each reload.
 func (p *parent) announceReady() {
-	if !p.announce || !p.waited || p.rolling != nil {
+	if !p.announce || !p.waited || p.rolling != nil || p.reading != nil {
 		return
 	}
 	for _, pool := range p.pools {
@@ -275,7 +306,7 @@ func (p *parent) announceReady() {
 	}
 	p.announce = false
 	p.log.Info("all workers are ready")
-	p.conf.Notifier.Ready()
+	p.conf.tellReady()
 }
 
 func (p *parent) signal(sig os.Signal) {
@@ -360,60 +391,6 @@ func (p *parent) killStuck(now time.Time) time.Duration {
 		w.Signal(syscall.SIGKILL)
 	}
 	return next
-}
-
-// hangup serves a SIGHUP. One that comes while the program is still launching its services waits for Wait.
-func (p *parent) hangup() {
-	switch {
-	case p.stopping:
-		return
-	case !p.conf.isDaemon():
-		p.stop("SIGHUP")
-		return
-	case !p.waited:
-		p.hungUp = true
-		return
-	}
-	log := p.log.WithField("restart_method", string(p.conf.RestartMethod))
-	log.Info("SIGHUP received, reading the configuration")
-	if err := p.conf.read(); err != nil {
-		log.WithError(err).Error("the configuration was not read, the workers stay as they are")
-		return
-	}
-	p.conf.Notifier.Reloading()
-	p.announce = true
-	p.conf.logOptions()
-	p.renew()
-}
-
-// renew brings the new configuration to the workers.
-func (p *parent) renew() {
-	switch {
-	case p.conf.RestartMethod == Mutate:
-		p.mutate()
-	case p.conf.ReloadStrategy == Rolling:
-		p.rolling = p.rolling.again(p.pools, p.generation)
-	default:
-		for w := range p.living {
-			if w.state != workerStopping {
-				p.terminate(w)
-			}
-		}
-	}
-}
-
-// mutate has the workers reset. One that has not come so far may have read the old configuration: it hears of it when it
-// is ready.
-func (p *parent) mutate() {
-	for w := range p.living {
-		switch w.state {
-		case workerReady:
-			w.Signal(syscall.SIGHUP)
-		case workerStarting:
-			w.mutate = true
-		case workerStopping:
-		}
-	}
 }
 
 // newWatchdog ticks when the service manager must hear of this process: twice in each interval.

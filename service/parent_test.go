@@ -95,8 +95,11 @@ type fakeProcess struct {
 	ended chan struct{}
 	beats chan struct{}
 
+	drain time.Duration // how long it takes to end at TERM
+
 	mu      sync.Mutex
 	obeys   bool
+	served  bool // was ready
 	signals []syscall.Signal
 }
 
@@ -111,6 +114,8 @@ func (p *fakeProcess) Signal(sig syscall.Signal) {
 		p.finish(ending{signal: sig})
 	case sig == syscall.SIGINT:
 		p.finish(ending{code: 1})
+	case sig == syscall.SIGTERM && p.obeys && p.drain > 0:
+		time.AfterFunc(p.drain, func() { p.finish(ending{}) })
 	case sig == syscall.SIGTERM && p.obeys:
 		p.finish(ending{})
 	}
@@ -127,6 +132,9 @@ func (p *fakeProcess) Heard() bool {
 	select {
 	case <-p.ready:
 		p.ready = nil
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.served = true
 		return true
 	case <-p.beats:
 		return true
@@ -144,6 +152,12 @@ func (p *fakeProcess) got() []syscall.Signal {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.signals)
+}
+
+func (p *fakeProcess) wasReady() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.served
 }
 
 func (p *fakeProcess) disobey() {
@@ -199,6 +213,20 @@ func newFamily(t *testing.T, behave func(*fakeProcess), change func(*Config)) *f
 		change(&conf)
 	}
 	f.ProcessLauncher = newProcessLauncher(conf.withDefaults(), f.starter)
+	return f
+}
+
+// newSettledFamily is one with a pool of two workers, which are ready and were so for a minute. Further ones are ready when a
+// test makes them.
+func newSettledFamily(t *testing.T, change func(*Config)) *family {
+	t.Helper()
+	f := newFamily(t, nil, change)
+	f.launch(t, "a", 2)
+	for _, p := range f.starter.processes() {
+		beReady(p)
+	}
+	f.begin()
+	<-time.After(time.Minute) // until the throttle has forgotten them
 	return f
 }
 
@@ -286,9 +314,10 @@ func TestWorkerThatCannotBeStartedIsTriedAgainThroughTheThrottle(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFamily(t, beReady, nil)
-		f.starter.setErr(errors.New("too many open files"))
 		f.launch(t, "a", 1)
 		f.begin()
+		f.starter.setErr(errors.New("too many open files"))
+		f.starter.processes()[0].finish(ending{code: 1})
 		<-time.After(1500 * time.Millisecond)
 		f.starter.setErr(nil)
 		<-time.After(time.Second)
@@ -297,8 +326,8 @@ func TestWorkerThatCannotBeStartedIsTriedAgainThroughTheThrottle(t *testing.T) {
 			t.Errorf("tried at %v, want %v", got, want)
 		}
 		f.expectAlive(t, 5)
-		if n := strings.Count(f.log.String(), "too many open files"); n != 4 {
-			t.Errorf("logged %d times, want 4", n)
+		if n := strings.Count(f.log.String(), "too many open files"); n != 3 {
+			t.Errorf("logged %d times, want 3", n)
 		}
 		f.Stop()
 		f.expectExit(t, 0)
@@ -424,7 +453,7 @@ func TestHangupReloadAtOnceStopsAllWorkersAndReplacesEachAtItsEnd(t *testing.T) 
 		slow := f.starter.processes()[0]
 		slow.disobey() // it finishes its work first
 		f.send(syscall.SIGHUP)
-		expectNotes(t, f.notes, "reload", "RELOADING")
+		expectNotes(t, f.notes, "RELOADING", "reload")
 		f.expectAlive(t, 1, 3)
 		f.send(syscall.SIGHUP) // once more: the slow worker must not get a second TERM
 		slow.finish(ending{})
@@ -432,7 +461,7 @@ func TestHangupReloadAtOnceStopsAllWorkersAndReplacesEachAtItsEnd(t *testing.T) 
 		if got, want := slow.got(), []syscall.Signal{syscall.SIGTERM}; !slices.Equal(got, want) {
 			t.Errorf("the slow worker got %v, want %v", got, want)
 		}
-		expectNotes(t, f.notes, "reload", "RELOADING", "READY")
+		expectNotes(t, f.notes, "RELOADING", "reload", "READY")
 		f.Stop()
 		f.expectExit(t, 0)
 	})
@@ -447,7 +476,7 @@ func TestHangupMutateReachesWorkersThatAreNotReadyYet(t *testing.T) {
 		beReady(all[0])
 		f.begin()
 		f.send(syscall.SIGHUP)
-		expectNotes(t, f.notes, "mutate", "RELOADING")
+		expectNotes(t, f.notes, "RELOADING", "mutate")
 		if got := all[1].got(); len(got) != 0 {
 			t.Errorf("a worker that is not ready got %v, want nothing: it would die of it", got)
 		}
@@ -471,16 +500,62 @@ func TestHangupMutateReachesWorkersThatAreNotReadyYet(t *testing.T) {
 
 func TestHangupWithAConfigurationThatCannotBeReadChangesNothing(t *testing.T) {
 	t.Parallel()
+	for name, read := range map[string]func() error{
+		"since it is invalid": func() error { return errNo },
+		"since that panics":   func() error { panic("no") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				f := newFamily(t, beReady, func(c *Config) { c.Reload = read })
+				f.launch(t, "a", 2)
+				f.begin()
+				f.notes.take()
+				f.send(syscall.SIGHUP)
+				f.expectAlive(t, 1, 2)
+				expectNotes(t, f.notes, "RELOADING", "READY") // systemd waits for both
+				f.Stop()
+				f.expectExit(t, 0)
+			})
+		})
+	}
+}
+
+func TestAConfigurationThatIsNotReadHoldsUpNothing(t *testing.T) {
+	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFamily(t, beReady, func(c *Config) { c.Reload = func() error { return errNo } })
+		release := make(chan struct{})
+		f := newFamily(t, beReady, func(c *Config) {
+			read := c.Reload
+			c.Reload = func() error { <-release; return read() }
+		})
 		f.launch(t, "a", 2)
 		f.begin()
 		f.notes.take()
+		for range 3 {
+			f.send(syscall.SIGHUP)
+		}
+		expectNotes(t, f.notes, "RELOADING")
+		f.starter.processes()[0].finish(ending{signal: syscall.SIGKILL})
+		synctest.Wait()
+		f.expectAlive(t, 2, 3) // a worker that dies is replaced
+
+		release <- struct{}{} // and the two that came meanwhile are one more reading
+		release <- struct{}{}
+		synctest.Wait()
+		expectNotes(t, f.notes, "reload", "RELOADING", "reload")
+		<-time.After(time.Minute)
+		synctest.Wait()
+		expectNotes(t, f.notes, "READY")
+
 		f.send(syscall.SIGHUP)
-		f.expectAlive(t, 1, 2)
-		expectNotes(t, f.notes)
-		f.Stop()
+		begin := time.Now()
+		f.send(syscall.SIGTERM)
 		f.expectExit(t, 0)
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("stopped after %s", took)
+		}
+		close(release)
 	})
 }
 
@@ -492,7 +567,7 @@ func TestHangupBeforeWaitIsServedByWait(t *testing.T) {
 		f.send(syscall.SIGHUP)
 		expectNotes(t, f.notes)
 		f.begin()
-		expectNotes(t, f.notes, "reload", "RELOADING")
+		expectNotes(t, f.notes, "RELOADING", "reload")
 		f.Stop()
 		f.expectExit(t, 0)
 	})
@@ -535,7 +610,7 @@ func TestRollingReloadTakesOneWorkerAfterTheOther(t *testing.T) {
 		become(5)
 		f.starter.processes()[1].finish(ending{})
 		f.expectAlive(t, 3, 4, 5, 6)
-		expectNotes(t, f.notes, "reload", "RELOADING")
+		expectNotes(t, f.notes, "RELOADING", "reload")
 		become(6)
 		f.starter.processes()[2].finish(ending{})
 		f.expectAlive(t, 4, 5, 6)
@@ -558,19 +633,13 @@ func TestRollingReloadEndsWithAReplacementThatDoesNotBecomeReady(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				f := newFamily(t, nil, rollingReload)
-				f.launch(t, "a", 2)
-				for _, p := range f.starter.processes() {
-					beReady(p)
-				}
-				f.begin()
-				<-time.After(time.Minute)
+				f := newSettledFamily(t, rollingReload)
 				f.notes.take()
 				f.send(syscall.SIGHUP)
 				f.expectAlive(t, 1, 2, 3)
 				test.then(f.starter.processes()[2])
 				f.expectAlive(t, 1, 2)
-				expectNotes(t, f.notes, "reload", "RELOADING", "READY")
+				expectNotes(t, f.notes, "RELOADING", "reload", "READY")
 				if !strings.Contains(f.log.String(), test.log) {
 					t.Errorf("the log does not say that %s", test.log)
 				}
@@ -584,13 +653,7 @@ func TestRollingReloadEndsWithAReplacementThatDoesNotBecomeReady(t *testing.T) {
 func TestRollingReloadBearsTheEndOfTheOldWorker(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFamily(t, nil, rollingReload)
-		f.launch(t, "a", 2)
-		for _, p := range f.starter.processes() {
-			beReady(p)
-		}
-		f.begin()
-		<-time.After(time.Minute)
+		f := newSettledFamily(t, rollingReload)
 		f.send(syscall.SIGHUP)
 		f.starter.processes()[0].finish(ending{signal: syscall.SIGKILL})
 		f.expectAlive(t, 2, 3) // its replacement is on the way already
@@ -606,13 +669,7 @@ func TestRollingReloadBearsTheEndOfTheOldWorker(t *testing.T) {
 func TestHangupDuringARollingReloadBeginsItAnew(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFamily(t, nil, rollingReload)
-		f.launch(t, "a", 2)
-		for _, p := range f.starter.processes() {
-			beReady(p)
-		}
-		f.begin()
-		<-time.After(time.Minute)
+		f := newSettledFamily(t, rollingReload)
 		f.notes.take()
 		f.send(syscall.SIGHUP)
 		f.send(syscall.SIGHUP)            // generation 3 may have read the old configuration
@@ -622,7 +679,7 @@ func TestHangupDuringARollingReloadBeginsItAnew(t *testing.T) {
 		<-time.After(5 * time.Second)     //
 		beReady(f.starter.processes()[4]) //
 		f.expectAlive(t, 4, 5)            //
-		expectNotes(t, f.notes, "reload", "RELOADING", "reload", "RELOADING", "READY")
+		expectNotes(t, f.notes, "RELOADING", "reload", "RELOADING", "reload", "READY")
 		f.Stop()
 		f.expectExit(t, 0)
 	})
@@ -631,13 +688,7 @@ func TestHangupDuringARollingReloadBeginsItAnew(t *testing.T) {
 func TestTermDuringARollingReloadStopsTheReplacementToo(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		f := newFamily(t, nil, rollingReload)
-		f.launch(t, "a", 2)
-		for _, p := range f.starter.processes() {
-			beReady(p)
-		}
-		f.begin()
-		<-time.After(time.Minute)
+		f := newSettledFamily(t, rollingReload)
 		f.send(syscall.SIGHUP)
 		f.expectAlive(t, 1, 2, 3)
 		f.send(syscall.SIGTERM)
@@ -739,7 +790,9 @@ func TestWorkerStuckAtAReloadIsKilled(t *testing.T) {
 		f.begin()
 		f.starter.processes()[0].disobey()
 		f.send(syscall.SIGHUP)
-		<-time.After(time.Minute + reloadSlack - time.Millisecond)
+		<-time.After(30 * time.Second)
+		f.send(syscall.SIGHUP) // which gives it no more time
+		<-time.After(30*time.Second + reloadSlack - time.Millisecond)
 		f.expectAlive(t, 1)
 		<-time.After(time.Millisecond)
 		f.expectAlive(t, 2)
@@ -767,6 +820,20 @@ func TestInterruptIsForwardedAndExitsAtOnce(t *testing.T) {
 			f.expectExit(t, 0) // the process would be gone
 		})
 	}
+}
+
+func TestAParentEndsThoughItsReportHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		f := newFamily(t, beReady, func(c *Config) { c.Report = func(io.Writer) { <-release } })
+		f.launch(t, "a", 1)
+		f.begin()
+		f.reports.signals <- syscall.SIGUSR1
+		f.send(syscall.SIGTERM)
+		f.expectExit(t, 0)
+		close(release)
+	})
 }
 
 func TestLaunchAfterTheEndDoesNothing(t *testing.T) {

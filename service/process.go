@@ -41,10 +41,6 @@ type starter interface {
 	close()
 }
 
-// inherited are the listeners that every worker inherits. Asking their files for descriptors leaves these as they are
-// (O_NONBLOCK is that of all processes which share them).
-var inherited = listen.Inherited
-
 // outputGrace is how long the end of a worker waits for its last lines, so that they come before the word of its end. A
 // process that the worker has started may keep its output open for longer.
 const outputGrace = 50 * time.Millisecond
@@ -119,22 +115,27 @@ func (e *executable) start(id identity.Identity, workers int) (process, error) {
 		p.closeOurs()
 		return nil, err
 	}
-	prefix := fmt.Sprintf("[%s/%d] ", id.Pool, id.Index)
+	prefix := ""
+	if !e.conf.RawOutput {
+		prefix = fmt.Sprintf("[%s/%d] ", id.Pool, id.Index)
+	}
 	return &execProcess{
 		cmd: cmd, ready: p.ready,
 		output: []<-chan struct{}{e.copy(e.stdout, p.stdout, prefix), e.copy(e.stderr, p.stderr, prefix)},
 	}, nil
 }
 
-// command is a worker's, with descriptors in the order of [identity.Identity].
+// command is a worker's, with descriptors in the order of [identity.Identity]. To start it asks the listeners' files for theirs,
+// which leaves O_NONBLOCK as it is: that flag is one for all processes which share a socket.
 func (e *executable) command(id *identity.Identity, p pipes) *exec.Cmd {
 	files := []*os.File{e.liveness, p.toReady}
-	for _, l := range inherited() {
+	for _, l := range listen.Inherited() {
 		id.Listeners = append(id.Listeners, l.Name)
 		files = append(files, l.File)
 	}
 	return &exec.Cmd{
 		Path: e.path, Args: os.Args, Stdin: os.Stdin, Stdout: p.toStdout, Stderr: p.toStderr, ExtraFiles: files,
+		SysProcAttr: endsWithParent(),
 	}
 }
 
@@ -162,7 +163,7 @@ func (e *executable) close() {
 		_ = f.Close() // held open by a process that a worker has left behind
 	}
 	e.mu.Unlock()
-	e.copying.Wait()
+	briefly(e.copying.Wait) // their reader may have stopped reading
 }
 
 // execProcess is a worker that was started.

@@ -59,7 +59,7 @@ func newProcessLauncher(conf Config, workers starter) *ProcessLauncher {
 	for _, name := range []string{"SIGTERM", "SIGHUP", "SIGINT", "SIGQUIT"} {
 		l.signals.Handle(name, l.post)
 	}
-	ignoreBrokenPipe(l.signals)
+	ignoreBrokenPipe()
 	handleReports(l.reports, conf)
 	go l.parent.run() // until Wait; ended tells
 	return l
@@ -74,8 +74,9 @@ func (l *ProcessLauncher) post(sig os.Signal) {
 }
 
 // LaunchService makes a pool of workers for a service and starts them; it returns when all were started, which is before they
-// are ready. The service itself is used in the workers only. It fails with [ErrWorkersNotPositive], [ErrNilService], and
-// [ErrDuplicatePool]. Once the launcher stops it does nothing.
+// are ready. The service itself is used in the workers only. It fails with [ErrWorkersNotPositive], [ErrNilService],
+// [ErrDuplicatePool], and where the system does not let a worker be started; those of the pool that were are stopped then,
+// and its name stays taken, since workers name their pools by the same calls. Once the launcher stops it does nothing.
 func (l *ProcessLauncher) LaunchService(svc Service, opts ...Option) error {
 	o := newLaunch(opts)
 	if err := o.checkLate(svc); err != nil {
@@ -89,10 +90,12 @@ func (l *ProcessLauncher) LaunchService(svc Service, opts ...Option) error {
 		l.worker.launch(name, svc)
 		return nil
 	}
-	r := launchRequest{name: name, workers: o.workers, done: make(chan struct{})}
+	r := launchRequest{name: name, workers: o.workers, done: make(chan error, 1)}
 	select {
 	case l.parent.launches <- r:
-		<-r.done
+		if err := <-r.done; err != nil {
+			return fmt.Errorf("service: start a worker of pool %s: %w", name, err)
+		}
 	case <-l.parent.ended:
 	}
 	return nil
@@ -149,7 +152,7 @@ func (l *ProcessLauncher) wait() int {
 	}
 	l.reaper.close()
 	l.signals.Close()
-	l.reports.Close()
+	briefly(l.reports.Close) // one may be under way, on a disk that does not answer
 	l.parent.log.WithField("code", l.parent.code).Info("stopped")
 	return l.parent.code
 }

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/goslo/goslo/service/internal/early"
 )
 
 func becomeSubreaper() error { return unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) }
@@ -74,24 +76,47 @@ func TestWorkersEndWithTheirParent(t *testing.T) {
 	})
 }
 
+func TestWorkersThatHangBeforeLaunchEndWithTheirParent(t *testing.T) {
+	t.Parallel()
+	for name, hangs := range map[string]struct {
+		program testProgram
+		env     []string
+	}{
+		"in main":                            {testProgram{Hang: true}, []string{"GOMAXPROCS=1"}},
+		"in the initialisation of a package": {testProgram{}, []string{early.Variable + "=1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			within(t, 0, 500*time.Millisecond, "the end of workers after that of the parent", func(t *testing.T) time.Duration {
+				p := hangs.program
+				p.Pools, p.Timeout = onePool(2), time.Minute
+				r := start(t, p, hangs.env...)
+				pids := r.expectPids(t, 2, `\] hanging`)
+				killed := r.signal(t, syscall.SIGKILL)
+				return gone(t, pids).Sub(killed)
+			})
+		})
+	}
+}
+
 func TestBusyWorkersFinishWithinTheirOwnTimeoutAfterTheParentsEnd(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name     string
-		job      time.Duration
-		timeout  time.Duration
-		from, to time.Duration
+		name    string
+		job     time.Duration
+		timeout time.Duration
+		from    time.Duration
 	}{
-		{"work that ends in time is finished", 1500 * time.Millisecond, time.Minute, 500 * time.Millisecond, 5 * time.Second},
-		{"work that does not is cut", time.Minute, time.Second, 800 * time.Millisecond, 5 * time.Second},
+		{"work that ends in time is finished", 1500 * time.Millisecond, time.Minute, 500 * time.Millisecond},
+		{"work that does not is cut", time.Minute, time.Second, 800 * time.Millisecond},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			r := start(t, testProgram{Pools: onePool(2), Timeout: test.timeout, Job: test.job, Stubborn: true})
 			pids := r.expectPids(t, 2, started)
 			killed := r.signal(t, syscall.SIGKILL)
-			if took := gone(t, pids).Sub(killed); took < test.from || took > test.to {
-				t.Errorf("workers were gone after %s, want %s to %s", took, test.from, test.to)
+			if took := gone(t, pids).Sub(killed); took < test.from {
+				t.Errorf("workers were gone after %s, want %s at least", took, test.from)
 			}
 		})
 	}
@@ -131,7 +156,7 @@ func TestGracefulTimeoutEndsEverythingWithStatusOne(t *testing.T) {
 				if code != 1 {
 					t.Errorf("exit status %d, want 1", code)
 				}
-				if took := at.Sub(sent); took < 800*time.Millisecond || took > 4*time.Second {
+				if took := at.Sub(sent); took < 800*time.Millisecond { // and not a minute
 					t.Errorf("ended after %s, want 1 s", took)
 				}
 				if anyAlive(pids) {
@@ -183,14 +208,11 @@ func TestInterruptEndsEverythingAtOnce(t *testing.T) {
 				t.Parallel()
 				r := start(t, testProgram{Pools: onePool(workers), Timeout: time.Minute, Job: time.Minute})
 				pids := r.expectPids(t, workers, started)
-				sent := r.signal(t, sig)
-				code, at := r.wait(t)
-				if took := at.Sub(sent); code != 1 || took > time.Second {
-					t.Errorf("ended with %d after %s, want 1 at once", code, took)
+				r.signal(t, sig)
+				if code, _ := r.wait(t); code != 1 { // wait and gone have less patience than the jobs take
+					t.Errorf("exit status %d, want 1", code)
 				}
-				if took := gone(t, pids).Sub(sent); took > 2*time.Second {
-					t.Errorf("workers were gone after %s, want at once", took)
-				}
+				gone(t, pids)
 				if n := r.count(`service stopping`); n != 0 {
 					t.Errorf("%d services were stopped, want none", n)
 				}
@@ -326,6 +348,20 @@ func TestStartFailureEndsOneProcessWithStatusOne(t *testing.T) {
 	}
 }
 
+func TestRawOutputOfWorkersIsPassedOnAsItIs(t *testing.T) {
+	t.Parallel()
+	r := start(t, testProgram{Pools: []programPool{{"http", 1}, {"rpc", 2}}, Timeout: time.Minute, Raw: true})
+	r.expect(t, `all workers are ready`)
+	for _, worker := range []string{"http 0", "rpc 0", "rpc 1"} {
+		r.expect(t, `^service of &\{`+worker+`\}, error <nil>$`)
+	}
+	if n := r.count(`^\[`); n != 0 {
+		t.Errorf("%d lines have something before them", n)
+	}
+	one := start(t, testProgram{Pools: onePool(1), Timeout: time.Minute, Raw: true})
+	one.expect(t, `^service of <nil>, error <nil>$`)
+}
+
 func TestPanicAtStartIsStatusTwo(t *testing.T) {
 	t.Parallel()
 	r := start(t, testProgram{Pools: onePool(2), Timeout: time.Minute, Panic: true})
@@ -420,9 +456,9 @@ func TestListenerStaysNonBlocking(t *testing.T) {
 	kill(t, pids[1], syscall.SIGKILL)
 	r.expect(t, `worker exited.* code=3`)
 	isNonBlocking("after a stillborn respawn")
-	sent := r.signal(t, syscall.SIGTERM)
-	if code, at := r.wait(t); code != 0 || at.Sub(sent) > 2*time.Second {
-		t.Errorf("ended with %d after %s, want 0 at once", code, at.Sub(sent))
+	r.signal(t, syscall.SIGTERM)
+	if code, _ := r.wait(t); code != 0 {
+		t.Errorf("exit status %d, want 0", code)
 	}
 }
 

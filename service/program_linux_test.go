@@ -35,6 +35,8 @@ type testProgram struct {
 	DieFile string
 	// ShrinkFile makes the program launch one worker only, and RenameFile another pool, while the file is there.
 	ShrinkFile, RenameFile string
+	// Hang makes workers hang before they launch anything.
+	Hang bool
 	// Panic makes services panic at start.
 	Panic bool
 	// Watchdog is how often the parent must say that the service makes progress.
@@ -49,6 +51,8 @@ type testProgram struct {
 	Child bool
 	// Orphan has every worker leave a process behind that outlives it.
 	Orphan bool
+	// Raw passes on what workers print as it is, and has services tell which worker they are in.
+	Raw bool
 	// Subreaper has the parent adopt orphans.
 	Subreaper bool
 }
@@ -77,6 +81,11 @@ func (p testProgram) main() int {
 	if id != nil && p.DieFile != "" && exists(p.DieFile) {
 		return 3
 	}
+	if id != nil && p.Hang {
+		fmt.Fprintln(os.Stdout, "hanging", os.Getpid())
+		for { //nolint:revive,staticcheck // a busy loop is the worst that main can do
+		}
+	}
 	if p.Subreaper && id == nil {
 		if err := becomeSubreaper(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -97,7 +106,7 @@ func (p testProgram) launch() int {
 	conf.GracefulShutdownTimeout, conf.RestartMethod, conf.ReloadStrategy = p.Timeout, p.Method, p.Strategy
 	log := logrus.New()
 	log.SetOutput(os.Stderr)
-	conf.Log = log
+	conf.Log, conf.RawOutput = log, p.Raw
 	read := func(what string) func() error {
 		return func() error {
 			fmt.Fprintln(os.Stdout, what, os.Getpid())
@@ -191,6 +200,9 @@ func (j *jobs) Start(context.Context) error {
 		}
 	})
 	fmt.Fprintln(os.Stdout, "service started", os.Getpid())
+	if worker, err := CurrentWorker(); j.program.Raw {
+		fmt.Fprintf(os.Stdout, "service of %v, error %v\n", worker, err)
+	}
 	return nil
 }
 
@@ -224,47 +236,37 @@ func (j *jobs) Reset(context.Context) error {
 	return nil
 }
 
-// listen makes or adopts the listener as package service/listen does.
+// listen makes or adopts the listener. Workers accept on it.
 func (p testProgram) listen(id *identity.Identity) error {
-	if id != nil {
-		f := os.NewFile(identity.FirstListener, id.Listeners[0])
-		l, err := net.FileListener(f)
-		if err != nil {
-			return err
-		}
-		_ = f.Close()
-		go answer(l)
+	l, err := listen.TCP("test", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	if id == nil {
+		fmt.Fprintln(os.Stdout, "listening", l.Addr())
+		reportBlocking(listen.Inherited()[0].File)
 		return nil
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	accepting, err := l.Accepting()
 	if err != nil {
 		return err
 	}
-	fmt.Fprintln(os.Stdout, "listening", l.Addr())
-	raw, err := l.(*net.TCPListener).SyscallConn()
-	if err != nil {
-		return err
-	}
-	duplicate := -1
-	if err := raw.Control(func(fd uintptr) { duplicate, err = unix.FcntlInt(fd, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
-		return err
-	}
-	if err != nil {
-		return err
-	}
-	_ = l.Close()
-	file := os.NewFile(uintptr(duplicate), "listener")
-	inherited = func() []listen.Named { return []listen.Named{{Name: "test", File: file}} }
-	go reportBlocking(duplicate)
+	go answer(accepting)
 	return nil
 }
 
 // reportBlocking prints whether the listener is still non-blocking, whenever USR1 asks.
-func reportBlocking(fd int) {
+func reportBlocking(socket syscall.Conn) {
 	signals := NewSignalMux()
 	signals.Handle("SIGUSR1", func(os.Signal) {
-		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
-		fmt.Fprintln(os.Stdout, "nonblocking", err == nil && flags&syscall.O_NONBLOCK != 0)
+		raw, err := socket.SyscallConn()
+		if err != nil {
+			fmt.Fprintln(os.Stdout, err)
+			return
+		}
+		flags := 0
+		_ = raw.Control(func(fd uintptr) { flags, err = unix.FcntlInt(fd, unix.F_GETFL, 0) })
+		fmt.Fprintln(os.Stdout, "nonblocking", err == nil && flags&unix.O_NONBLOCK != 0)
 	})
 }
 

@@ -11,7 +11,7 @@ type rolling struct {
 	queue       []place
 	replacement *worker   // that is waited for
 	deadline    time.Time // of the replacement; zero is never
-	old         *worker   // that is asked to end
+	ending      *worker   // that is asked to end: an old worker, or a replacement that was given up
 }
 
 type place struct {
@@ -38,7 +38,7 @@ func (r *rolling) again(pools []*pool, generation int) *rolling {
 func (p *parent) roll(now time.Time) time.Duration {
 	r := p.rolling
 	switch {
-	case r == nil || r.old != nil:
+	case r == nil || r.ending != nil:
 		return never
 	case r.replacement != nil:
 		return p.abandonLate(now)
@@ -52,7 +52,7 @@ func (p *parent) roll(now time.Time) time.Duration {
 		if wait := p.throttled(at.pool, now); wait > 0 {
 			return wait
 		}
-		if w := p.spawn(at.pool, at.index); w != nil {
+		if w := p.trySpawn(at.pool, at.index); w != nil {
 			r.queue = r.queue[1:]
 			return p.await(w, now)
 		}
@@ -77,7 +77,7 @@ func (p *parent) await(w *worker, now time.Time) time.Duration {
 	return p.conf.ReadyTimeout
 }
 
-// abandonLate ends the reload when the replacement does not become ready: the old worker stays.
+// abandonLate gives up a replacement that does not become ready: the old worker stays.
 func (p *parent) abandonLate(now time.Time) time.Duration {
 	r := p.rolling
 	if r.deadline.IsZero() {
@@ -86,15 +86,29 @@ func (p *parent) abandonLate(now time.Time) time.Duration {
 	if wait := r.deadline.Sub(now); wait > 0 {
 		return wait
 	}
-	p.log.WithFields(r.replacement.fields()).WithField("timeout", p.conf.ReadyTimeout.String()).
-		Error("the replacement is not ready in time: the reload ends here, the other workers stay")
-	p.terminate(r.replacement)
-	p.rolling = nil
-	return never
+	w := r.replacement
+	p.log.WithFields(w.fields()).WithField("timeout", p.conf.ReadyTimeout.String()).Error("the replacement is not ready in time")
+	p.giveUp()
+	w.pool.remove(w) // it must not move up when the old worker ends, and where it has it is replaced at once
+	p.terminate(w)
+	r.ending = w
+	return 0 // its place may have to be filled, and its time to end runs
 }
 
-// ready puts a replacement in the place of the old worker, which is asked to end.
-func (r *rolling) ready(w *worker, terminate func(*worker)) {
+// giveUp ends the reload whose replacement has failed: the next one would. It goes on if it was asked for again since that was
+// started, as it is when the configuration is put right.
+func (p *parent) giveUp() {
+	r := p.rolling
+	if r.replacement.generation > r.since {
+		r.queue = nil
+		p.log.Error("the reload ends here, the other workers stay as they are")
+	}
+	r.replacement = nil
+}
+
+// rolled takes note that a replacement is ready: it takes the place of the old worker, which is asked to end.
+func (p *parent) rolled(w *worker) {
+	r := p.rolling
 	if r == nil || r.replacement != w {
 		return
 	}
@@ -103,19 +117,19 @@ func (r *rolling) ready(w *worker, terminate func(*worker)) {
 	if s.next != w {
 		return // the old one has ended by itself
 	}
-	r.old, s.current, s.next = s.current, w, nil
-	terminate(r.old)
+	r.ending, s.current, s.next = s.current, w, nil
+	p.terminate(r.ending)
 }
 
-// exited tells whether the end of a worker is that of the reload.
-func (r *rolling) exited(w *worker) bool {
+// rolledOut takes note that a worker has ended.
+func (p *parent) rolledOut(w *worker) {
+	r := p.rolling
 	switch {
 	case r == nil:
-		return false
-	case r.old == w:
-		r.old = nil
+	case r.ending == w:
+		r.ending = nil
 	case r.replacement == w:
-		return true
+		p.log.WithFields(w.fields()).Error("the replacement ended before it was ready")
+		p.giveUp()
 	}
-	return false
 }

@@ -26,6 +26,7 @@ type runner struct {
 	termination sync.Once
 	code        int // with which a graceful stop ends; set by terminate
 	timer       *time.Timer
+	again       logrus.Level // of the log line for a stop that is asked for again
 
 	// hangup tells what a SIGHUP means.
 	hangup func() hangup
@@ -58,6 +59,7 @@ func newRunner(conf Config) *runner {
 	r := &runner{
 		conf: conf, log: conf.Log, services: NewServices(conf.Log), signals: NewSignalMux(), reports: NewSignalMux(),
 		hangups: make(chan struct{}, queuedHangups), terminated: make(chan struct{}), started: make(chan int),
+		again: logrus.InfoLevel,
 	}
 	r.watch, r.cancel = context.WithCancel(context.Background())
 	return r
@@ -78,20 +80,21 @@ func (r *runner) listen() {
 			r.conf.exit(exitFailed)
 		})
 	}
-	ignoreBrokenPipe(r.signals)
+	ignoreBrokenPipe()
 	handleReports(r.reports, r.conf)
-}
-
-// ignoreBrokenPipe makes it an error, and not the end of the process, to log to a reader that is gone: a journal that was
-// restarted, or the dead parent of a worker that has work to finish. Processes that this one starts are not concerned.
-func ignoreBrokenPipe(signals *SignalMux) {
-	signals.Handle("SIGPIPE", func(os.Signal) {})
 }
 
 // handleReports writes a report at USR1 and USR2.
 func handleReports(signals *SignalMux, conf Config) {
 	for _, name := range []string{"SIGUSR1", "SIGUSR2"} {
-		signals.Handle(name, func(os.Signal) { conf.Report(conf.stderr) })
+		signals.Handle(name, func(os.Signal) { conf.report() })
+	}
+}
+
+// launch starts a service, unless the process shall stop; one that comes at that very moment is stopped with the others.
+func (r *runner) launch(svc Service) {
+	if !r.terminating() {
+		r.services.Add(svc)
 	}
 }
 
@@ -107,7 +110,7 @@ func (r *runner) terminate(code int, reason string) {
 		close(r.terminated)
 	})
 	if !first {
-		r.log.WithField("reason", reason).Info("already stopping")
+		r.log.WithField("reason", reason).Log(r.again, "already stopping")
 	}
 }
 
@@ -225,14 +228,19 @@ func (r *runner) restart() {
 	}
 	log := r.log.WithField("restart_method", string(r.conf.RestartMethod))
 	log.Info("SIGHUP received, reading the configuration")
-	if err := r.conf.read(); err != nil {
-		log.WithError(err).Error("the configuration was not read, nothing is changed")
+	r.conf.Notifier.Reloading() // also of one that fails: systemd waits for it, and then for Ready
+	defer r.watchStart()
+	select {
+	case err := <-r.conf.reading():
+		if err != nil {
+			logFailure(log, err, "the configuration was not read, nothing is changed")
+			return
+		}
+	case <-r.terminated:
 		return
 	}
-	r.conf.Notifier.Reloading()
 	r.conf.logOptions()
 	r.restartServices()
-	r.watchStart()
 }
 
 // restartServices is [Services.Restart], but starts nothing again when the process shall stop by then.
@@ -279,9 +287,9 @@ func stopMargin(timeout time.Duration) time.Duration { return min(timeout/10, ti
 
 func (r *runner) close() {
 	r.cancel()
-	r.watching.Wait()
+	briefly(r.watching.Wait) // Progress may hang
 	r.signals.Close()
-	r.reports.Close()
+	briefly(r.reports.Close) // and so may a report
 	if r.timer != nil {
 		r.timer.Stop()
 	}

@@ -41,7 +41,7 @@ func newServiceLauncher(conf Config) *ServiceLauncher {
 	}
 	var once sync.Once
 	r.ready = func() {
-		conf.Notifier.Ready()
+		conf.tellReady()
 		once.Do(func() { conf.Log.Info("ready") })
 	}
 	r.beat, r.beatEvery = conf.Notifier.Watchdog, halfOf(conf.WatchdogInterval)
@@ -59,9 +59,7 @@ func (l *ServiceLauncher) LaunchService(svc Service, opts ...Option) error {
 	if o.workers > 1 {
 		return fmt.Errorf("%w, got %d", ErrMultipleWorkers, o.workers)
 	}
-	if !l.runner.terminating() {
-		l.runner.services.Add(svc)
-	}
+	l.runner.launch(svc)
 	return nil
 }
 

@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"strings"
 	"sync/atomic"
@@ -174,9 +175,12 @@ func TestOneProcessHangup(t *testing.T) {
 		change func(*Config)
 		want   []string
 	}{
-		{"reloads", nil, []string{"reload", "RELOADING", "a stop", "a reset", "a start", "READY"}},
-		{"mutates", func(c *Config) { c.RestartMethod = Mutate }, []string{"mutate", "RELOADING", "a reset", "READY"}},
-		{"changes nothing if the configuration cannot be read", func(c *Config) { c.Reload = func() error { return errNo } }, nil},
+		{"reloads", nil, []string{"RELOADING", "reload", "a stop", "a reset", "a start", "READY"}},
+		{"mutates", func(c *Config) { c.RestartMethod = Mutate }, []string{"RELOADING", "mutate", "a reset", "READY"}},
+		{
+			"changes nothing if the configuration cannot be read", func(c *Config) { c.Reload = func() error { return errNo } },
+			[]string{"RELOADING", "READY"}, // systemd waits for both
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -194,6 +198,26 @@ func TestOneProcessHangup(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestOneProcessStopsWhileItsConfigurationIsRead(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		s := newSingle(t, func(c *Config) { c.Reload = func() error { <-release; return nil } })
+		s.launch(t, &recorder{})
+		s.begin()
+		s.notes.take()
+		s.send(syscall.SIGHUP)
+		begin := time.Now()
+		s.send(syscall.SIGTERM)
+		s.expectExit(t, 0)
+		if took := time.Since(begin); took > time.Second {
+			t.Errorf("stopped after %s", took)
+		}
+		expectNotes(t, s.notes, "RELOADING", "STOPPING", "a stop", "a wait")
+		close(release)
+	})
 }
 
 func TestOneProcessTwoHangupsAreTwoPasses(t *testing.T) {
@@ -362,6 +386,29 @@ func TestOneProcessFeedsTheWatchdogWhileItsServicesMakeProgressOrStop(t *testing
 		if n := strings.Count(s.log.String(), "makes no progress"); n != 1 {
 			t.Errorf("logged %d times, want once", n)
 		}
+	})
+}
+
+func TestOneProcessEndsThoughItsProgressAndItsReportHang(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		release := make(chan struct{})
+		s := newSingle(t, func(c *Config) {
+			c.WatchdogInterval, c.Progress = 2*time.Second, func() error { <-release; return nil }
+			c.Report = func(io.Writer) { <-release }
+		})
+		s.launch(t, &recorder{})
+		s.begin()
+		<-time.After(time.Minute)
+		s.runner.reports.signals <- syscall.SIGUSR2
+		synctest.Wait()
+		begin := time.Now()
+		s.send(syscall.SIGTERM)
+		s.expectExit(t, 0)
+		if took := time.Since(begin); took > 10*time.Second {
+			t.Errorf("ended after %s", took)
+		}
+		close(release)
 	})
 }
 

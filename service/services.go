@@ -22,9 +22,10 @@ type Services struct {
 	failed chan error // the first that did not start; nobody asks for another
 	starts sync.WaitGroup
 
-	mu      sync.Mutex
-	members []*member
-	done    chan struct{} // closed by Stop
+	mu       sync.Mutex
+	members  []*member
+	stopping bool          // since Stop began, until a restart
+	done     chan struct{} // closed by Stop at its end
 }
 
 // member is a service and its life, which begins anew when it is started again.
@@ -49,11 +50,24 @@ func NewServices(log logrus.FieldLogger) *Services {
 }
 
 // Add starts a service in a goroutine of its own; its caller is not blocked. An error of Start is logged and sent to
-// [Services.Failed].
+// [Services.Failed]. Once Stop was called the service is started by a restart only.
 func (s *Services) Add(svc Service) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.stopping {
+		s.members = append(s.members, unstarted(svc))
+		return
+	}
 	s.members = append(s.members, s.start(svc))
+}
+
+// unstarted is a service whose first life is over before it begins.
+func unstarted(svc Service) *member {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	started := make(chan struct{})
+	close(started)
+	return &member{svc, &life{cancel: cancel, stopping: ctx, started: started}}
 }
 
 // start begins a life of a service.
@@ -111,7 +125,10 @@ func (s *Services) Started(ctx context.Context) error {
 // Stop stops the services one after the other and returns the errors of those that failed. It goes through the whole list
 // even if ctx ends.
 func (s *Services) Stop(ctx context.Context) error {
-	members := s.list()
+	s.mu.Lock()
+	s.stopping = true
+	members := slices.Clone(s.members)
+	s.mu.Unlock()
 	for _, m := range members {
 		m.abortStart()
 	}
@@ -224,9 +241,9 @@ func (s *Services) reset(ctx context.Context) error {
 
 // startAgain is the second half of a reload.
 func (s *Services) startAgain(ctx context.Context) error {
-	members := s.list()
 	s.mu.Lock()
-	s.done = make(chan struct{})
+	s.stopping, s.done = false, make(chan struct{})
+	members := slices.Clone(s.members)
 	s.mu.Unlock()
 
 	var errs []error

@@ -184,3 +184,44 @@ func TestServicesTellTheFirstStartThatFailed(t *testing.T) {
 		})
 	}
 }
+
+func TestAServiceAddedDuringAStopIsStartedByTheRestartOnly(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		end  func(context.Context, *Services) error
+		want []string
+	}{
+		{"a stop", func(ctx context.Context, s *Services) error { return s.Stop(ctx) }, []string{"a start", "a stop", "a stopped"}},
+		{
+			"a reload", func(ctx context.Context, s *Services) error { return s.Restart(ctx, Reload) },
+			[]string{"a reset", "a start", "a start", "a stop", "a stopped", "b reset", "b start"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				var n notes
+				s := NewServices(silentLog())
+				s.Add(&recorder{name: "a", notes: &n, stop: func(context.Context) error {
+					s.Add(&recorder{name: "b", notes: &n})
+					n.add("a stopped")
+					return nil
+				}})
+				synctest.Wait()
+				if err := test.end(t.Context(), s); err != nil {
+					t.Error(err)
+				}
+				synctest.Wait()
+				got := n.take()
+				slices.Sort(got)
+				if !slices.Equal(got, test.want) {
+					t.Errorf("happened: %v, want %v", got, test.want)
+				}
+				if err := s.Started(t.Context()); err != nil {
+					t.Errorf("Started = %v", err)
+				}
+			})
+		})
+	}
+}

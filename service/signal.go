@@ -95,6 +95,11 @@ func (m *SignalMux) call(sig os.Signal) {
 	}
 }
 
+// ignoreBrokenPipe makes it an error, and not the end of the process, to log to a reader that is gone: a journal that was
+// restarted, or the dead parent of a worker that has work to finish. It stays so when the launcher has ended: its program may
+// have a last word. Processes that this one starts are not concerned.
+var ignoreBrokenPipe = sync.OnceFunc(func() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) })
+
 // signalName is the name of a signal, as in SIGTERM.
 func signalName(sig os.Signal) string {
 	if s, ok := sig.(syscall.Signal); ok {

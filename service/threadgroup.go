@@ -129,11 +129,20 @@ func (t *Task) finish() {
 	onDone := t.onDone
 	t.mu.Unlock()
 	for _, f := range onDone {
-		f()
+		t.tell(f)
 	}
 }
 
-// OnDone runs f when the task has ended, in the task's goroutine; at once if it has already.
+// tell keeps a panic of f from the process, as the group does with those of tasks.
+func (t *Task) tell(f func()) {
+	err := guard(context.Background(), func(context.Context) error { f(); return nil })
+	if err != nil {
+		logFailure(t.group.log, err, "a function failed that was to hear of the end of a task")
+	}
+}
+
+// OnDone runs f when the task has ended, in the task's goroutine; at once, in the caller's, if it has already. A panic of f is
+// logged and goes no further.
 func (t *Task) OnDone(f func()) {
 	t.mu.Lock()
 	over := t.over
@@ -142,7 +151,7 @@ func (t *Task) OnDone(f func()) {
 	}
 	t.mu.Unlock()
 	if over {
-		f()
+		t.tell(f)
 	}
 }
 
@@ -195,7 +204,8 @@ func (g *ThreadGroup) Stop(ctx context.Context) {
 }
 
 // Drain stops the timers, then waits for their calls under way and for the tasks, which it lets run to their end (oslo:
-// stop(graceful=True)). It fails with ctx's cause if ctx ends first.
+// stop(graceful=True)). It fails with ctx's cause if ctx ends first. A timer's function must not call it: it would wait for
+// itself.
 func (g *ThreadGroup) Drain(ctx context.Context) error {
 	_, timers := g.members(ctx)
 	for t := range timers {

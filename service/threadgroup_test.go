@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -165,6 +166,35 @@ func TestThreadGroupTellsTheEndOfATask(t *testing.T) {
 		_ = task.Wait(t.Context())
 		task.OnDone(func() { n.add("late") })
 		expectNotes(t, &n, "first", "second", "late")
+	})
+}
+
+func TestThreadGroupBearsAPanicOfWhoHearsOfTheEnd(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var n notes
+		log := &buffer{}
+		logger := silentLog()
+		logger.SetOutput(log)
+		g := NewThreadGroup(1, logger)
+		task, _ := g.Go(t.Context(), untilEnd)
+		task.OnDone(func() { panic("out of cheese") })
+		task.OnDone(func() { n.add("second") })
+		task.Cancel()
+		if err := g.Wait(t.Context()); err != nil {
+			t.Errorf("Wait = %v", err)
+		}
+		task.OnDone(func() { panic("out of crackers") })
+		expectNotes(t, &n, "second")
+		for _, want := range []string{"out of cheese", "out of crackers"} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("the log does not have %q", want)
+			}
+		}
+		if _, err := g.TryGo(func(context.Context) error { return nil }); err != nil {
+			t.Errorf("the place of the task is not free: %v", err)
+		}
+		synctest.Wait()
 	})
 }
 

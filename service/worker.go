@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/goslo/goslo/service/internal/identity"
 )
 
@@ -17,13 +19,14 @@ type workerRunner struct {
 
 // newWorkerRunner makes the process heed its signals and its parent.
 func newWorkerRunner(conf Config, id identity.Identity) *workerRunner {
-	conf.Notifier, conf.NotifyEarly, conf.WatchdogInterval, conf.LogOptions = silent{}, false, 0, nil // the parent's
+	conf.Notifier, conf.OnReady, conf.NotifyEarly, conf.WatchdogInterval, conf.LogOptions = silent{}, nil, false, 0, nil // the parent's
 	w := &workerRunner{runner: newRunner(conf), id: id}
 	w.hangup = w.onHangup
+	w.again = logrus.DebugLevel // who signals a whole group, as a terminal does, signals each worker, and so does its parent
 	words := &words{pipe: os.NewFile(identity.Ready, "ready")}
 	w.ready, w.beat, w.beatEvery = words.ready, words.progress, id.Progress
 	w.listen()
-	go w.watchParent(os.NewFile(identity.Liveness, "liveness")) // until the process ends
+	identity.OnParentsEnd(func() { w.terminate(exitFailed, "the parent has died") })
 	return w
 }
 
@@ -37,7 +40,7 @@ func (w *workerRunner) onHangup() hangup {
 }
 
 // words are what a worker says to its parent: first that it is ready, and from then on that it makes progress. They are one
-// byte each. A parent that is gone is watchParent's matter.
+// byte each. A parent that is gone is heard of elsewhere.
 type words struct {
 	mu    sync.Mutex
 	pipe  *os.File
@@ -62,21 +65,13 @@ func (w *words) progress() {
 	}
 }
 
-// watchParent stops the worker when its parent has ended, which never writes.
-func (w *workerRunner) watchParent(liveness *os.File) {
-	_, _ = liveness.Read(make([]byte, 1))
-	w.terminate(exitFailed, "the parent has died")
-}
-
 // launch runs the service if it is that of this worker's pool.
 func (w *workerRunner) launch(pool string, svc Service) {
 	if pool != w.id.Pool {
 		return
 	}
 	w.launched.Store(true)
-	if !w.terminating() {
-		w.services.Add(svc)
-	}
+	w.runner.launch(svc)
 }
 
 // wait ends the process when its service has ended.

@@ -194,7 +194,7 @@ func (n *notifier) Ready() {
 }
 
 // Reloading tells that a reload has begun.
-func (n *notifier) Reloading() { n.systemd.NotifyReloading() }
+func (n *notifier) Reloading() { n.systemd.Reloading() }
 
 // Stopping tells that a stop has begun.
 func (n *notifier) Stopping() { n.systemd.Notify(systemd.Stopping) }

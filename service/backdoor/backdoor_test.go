@@ -287,6 +287,10 @@ func TestForeignersAreShownTheDoor(t *testing.T) {
 	web.say("POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\ngoroutines\r\n")
 	web.wantClosed()
 
+	secure := connect(t, s) // whose session ticket is a page's words
+	secure.say("\x16\x03\x01\x02\x00\x01\nstate\n")
+	secure.wantClosed()
+
 	long := connect(t, s)
 	status, _ := long.ask(strings.Repeat("x", 300))
 	if status != "error: a line is longer than 256 bytes" {
@@ -443,6 +447,13 @@ func TestProfilesOverHTTP(t *testing.T) {
 		{"GET", "/", nil, 404, ""},
 		{"GET", "/state", func(r *http.Request) { r.Host = "localhost:1" }, 200, "3 of 64"},
 		{"GET", "/state", func(r *http.Request) { r.Host = "evil.example" }, 403, "web pages"},
+		{"GET", "/state", func(r *http.Request) { r.Host = "127.0.0.1.evil.example" }, 403, "web pages"},
+		{"GET", "/state", func(r *http.Request) { r.Host = "localhost.evil.example:4444" }, 403, "web pages"},
+		{"GET", "/state", func(r *http.Request) { r.Host = "192.0.2.1:4444" }, 403, "web pages"},
+		{"GET", "/state", func(r *http.Request) { r.Host = "0.0.0.0:4444" }, 403, "web pages"},
+		{"GET", "/debug/pprof/heap", func(r *http.Request) { r.Host = "evil.example:4444" }, 403, "web pages"},
+		{"GET", "/state", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "same-site") }, 403, "web pages"},
+		{"GET", "/state", func(r *http.Request) { r.Header.Set("Origin", "null") }, 403, "web pages"},
 		{"POST", "/gc", func(r *http.Request) { r.Header.Set("Origin", "http://evil.example") }, 403, "web pages"},
 		{"GET", "/state", func(r *http.Request) { r.Header.Set("Sec-Fetch-Site", "cross-site") }, 403, "web pages"},
 	} {

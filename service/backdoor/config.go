@@ -70,6 +70,28 @@ func (c Config) check() error {
 	}
 }
 
+// CheckProcesses tells whether as many processes at once can each have a backdoor of their own. It fails with a [*PortError],
+// and where there are too few ports, or one path for them all.
+func (c Config) CheckProcesses(count int) error {
+	if c.Socket != "" {
+		if count > 1 && socketPath(c.Socket, c.withDefaults().Log) == c.Socket {
+			return fmt.Errorf("backdoor: backdoor_socket %s: one path for %d processes at once, want {pid} in it", c.Socket, count)
+		}
+		return nil
+	}
+	if c.Port == "" {
+		return nil
+	}
+	first, last, err := parsePorts(c.Port)
+	if err != nil {
+		return err
+	}
+	if ports := last - first + 1; first > 0 && ports < count {
+		return fmt.Errorf("backdoor: backdoor_port %s: too few for %d processes at once, want 0 or <start>:<end> with as many ports", c.Port, count)
+	}
+	return nil
+}
+
 // PortError tells that backdoor_port has none of its forms.
 type PortError struct{ Value string }
 

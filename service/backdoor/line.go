@@ -9,6 +9,8 @@ import (
 	"net/textproto"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // maxLine is the longest command line.
@@ -30,7 +32,7 @@ func (s *Server) talk(conn net.Conn) {
 			return
 		}
 		name, argument, _ := strings.Cut(strings.TrimSpace(string(line)), " ")
-		if name == "exit" || isWeb(argument) {
+		if name == "exit" || isWeb(string(line)) {
 			return
 		}
 		if name == "" {
@@ -44,10 +46,11 @@ func (s *Server) talk(conn net.Conn) {
 	}
 }
 
-// isWeb finds the first line of an HTTP request. A web page can make a browser on this machine send one, and its
-// body may hold commands, so nothing behind such a line is read.
-func isWeb(argument string) bool {
-	return strings.Contains(argument, "HTTP/")
+// isWeb finds the first line of an HTTP request, and of a TLS handshake, which has bytes that are no text. A web page can
+// make a browser on this machine send one, and what comes behind may hold commands, so nothing behind such a line is read.
+func isWeb(line string) bool {
+	isBinary := func(r rune) bool { return r == utf8.RuneError || unicode.IsControl(r) && !unicode.IsSpace(r) }
+	return strings.Contains(line, "HTTP/") || strings.ContainsFunc(line, isBinary)
 }
 
 // oneLine keeps an error, as the text of a panic, from looking like a body.

@@ -28,15 +28,6 @@ func Inherited() []Named {
 	return named
 }
 
-// CloseAll closes all open listeners: for a parent whose workers have ended.
-func CloseAll() error {
-	var errs []error
-	for _, l := range all.list() {
-		errs = append(errs, l.Close())
-	}
-	return errors.Join(errs...)
-}
-
 // registry holds a process's listeners; names are unique among those that are open.
 type registry struct {
 	mu        sync.Mutex

@@ -1,6 +1,7 @@
 package listen_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
@@ -129,7 +131,7 @@ func child(t *testing.T, role string, listeners []listen.Named, env ...string) *
 		id.Listeners = append(id.Listeners, named.Name)
 		files = append(files, named.File)
 	}
-	cmd := exec.CommandContext(t.Context(), testBinary(t))
+	cmd := exec.CommandContext(patient(t), testBinary(t))
 	cmd.Env = append(append(os.Environ(), roleVariable+"="+role, id.Encode(), atOnce), env...)
 	cmd.ExtraFiles = files
 	return cmd
@@ -139,12 +141,22 @@ func child(t *testing.T, role string, listeners []listen.Named, env ...string) *
 func activatedChild(t *testing.T, role, pid, names string, files []listen.Named, env ...string) *exec.Cmd {
 	t.Helper()
 	script := fmt.Sprintf("LISTEN_PID=%s LISTEN_FDS=%d LISTEN_FDNAMES=%s exec %s", pid, len(files), names, testBinary(t))
-	cmd := exec.CommandContext(t.Context(), "sh", "-c", script)
+	cmd := exec.CommandContext(patient(t), "sh", "-c", script)
 	cmd.Env = append(append(os.Environ(), roleVariable+"="+role, atOnce), env...)
 	for _, named := range files {
 		cmd.ExtraFiles = append(cmd.ExtraFiles, named.File)
 	}
 	return cmd
+}
+
+// patience bounds every wait for something that must happen.
+const patience = 20 * time.Second
+
+func patient(t *testing.T) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	return ctx
 }
 
 func testBinary(t *testing.T) string {
@@ -201,6 +213,15 @@ func dial(t *testing.T, addr net.Addr) string {
 		t.Fatal(err)
 	}
 	defer conn.Close()
+	return readAll(t, conn)
+}
+
+// readAll reads what somebody answers; that a connection was made does not tell that anybody accepts it.
+func readAll(t *testing.T, conn net.Conn) string {
+	t.Helper()
+	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
 	text, err := io.ReadAll(conn)
 	if err != nil {
 		t.Fatal(err)

@@ -59,8 +59,13 @@ type keepIdle time.Duration
 func (k keepIdle) applyTCP(c *config) { c.keepIdle = time.Duration(k) }
 
 // WithReusePort makes each worker listen on a socket of its own (SO_REUSEPORT), among which the kernel spreads
-// connections evenly; by default they share one, and the kernel prefers some of them. The price: connections that wait
-// for a worker which ends are lost with its socket.
+// connections evenly; by default they share one, and the kernel prefers some of them. A second service of the same user can
+// be started on the port while the first one serves.
+//
+// The price: connections that wait for a worker which ends, however orderly, are reset with its socket; one or two at each
+// end of a worker where clients connect without a pause. The kernel gives them to the other sockets instead, and nothing is
+// lost, where net.ipv4.tcp_migrate_req is 1 (Linux 5.14). Without that, a socket that outlives its service is better: the
+// shared one of a parent, or systemd's.
 //
 // The parent's own socket only reserves the address; it takes no connection. So clients can connect when the first
 // worker has started and not before.

@@ -266,17 +266,6 @@ func TestCloseFreesPortAndName(t *testing.T) {
 	tcp(t, "api", addr)
 }
 
-func TestCloseAllClosesEveryListener(t *testing.T) {
-	tcp(t, "one", "127.0.0.1:0")
-	tcp(t, "two", "127.0.0.1:0")
-	if err := listen.CloseAll(); err != nil {
-		t.Fatal(err)
-	}
-	if open := listen.Inherited(); len(open) != 0 {
-		t.Errorf("still open: %v", open)
-	}
-}
-
 func TestAParentsReservationTakesNoConnection(t *testing.T) {
 	l := tcp(t, "api", "127.0.0.1:0", listen.WithReusePort())
 	if conn, err := net.Dial("tcp", l.Addr().String()); !errors.Is(err, unix.ECONNREFUSED) {

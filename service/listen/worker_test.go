@@ -60,7 +60,7 @@ func TestWorkersNeverMakeTheSocketBlocking(t *testing.T) {
 			}
 			select {
 			case <-ended:
-			case <-time.After(10 * time.Second):
+			case <-time.After(patience):
 				t.Error("Accept did not end with Close: the socket blocks")
 			}
 		})
@@ -110,18 +110,13 @@ func TestAWorkerServesOnItsParentsSocket(t *testing.T) {
 // dialPatiently is dial for a socket that nobody listens on before the worker has started.
 func dialPatiently(t *testing.T, addr net.Addr) string {
 	t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(patience)
 	defer deadline.Stop()
 	for {
 		conn, err := net.Dial(addr.Network(), addr.String())
 		if err == nil {
 			defer conn.Close()
-			text := make([]byte, 100)
-			n, err := conn.Read(text)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return string(text[:n])
+			return readAll(t, conn)
 		}
 		select {
 		case <-deadline.C:

@@ -14,7 +14,10 @@ const masked = "****"
 
 // secretNames are parts of names of options whose values are secret. The first two are those of Karbor's and
 // nova's own dump of options.
-var secretNames = []string{"_password", "_key", "password", "secret", "token"}
+var secretNames = []string{"password", "_key", "passwd", "passphrase", "pswd", "secret", "token"}
+
+// secretEnds are ends of such names: in the middle they mean something else, as passthrough.
+var secretEnds = []string{"_pass", "_pw"}
 
 // harmlessNames end names of options that look secret and name files.
 var harmlessNames = []string{"_file", "_path", "_dir"}
@@ -23,9 +26,13 @@ var harmlessNames = []string{"_file", "_path", "_dir"}
 // password, as all hosts but the last of a transport URL, but no password with a stray / or comma gets through.
 var credentials = regexp.MustCompile(`://\S*@`)
 
-// Mask returns the value of an option as it may be shown: **** for an option whose name says that it is secret
-// (with "password", "_key", "secret" or "token" in it, unless it names a file), and otherwise the value with the
-// user and password of the URLs in it replaced.
+// secretParameters are those of a URL's query, as in redis://host/0?password=x.
+var secretParameters = regexp.MustCompile(`(?i)([?&][^=&\s]*(?:password|passwd|passphrase|secret|token)=)[^&\s]*`)
+
+// Mask returns the value of an option as it may be shown: **** for an option whose name says that it is secret (with
+// "password", "passwd", "passphrase", "pswd", "_key", "secret" or "token" in it, or "_pass" or "_pw" at its end, unless
+// it names a file), and otherwise the value with the user and password of the URLs in it replaced, and the passwords,
+// secrets and tokens of their queries.
 func Mask(name, value string) string {
 	if value == "" {
 		return value
@@ -33,16 +40,17 @@ func Mask(name, value string) string {
 	if isSecret(strings.ToLower(name)) {
 		return masked
 	}
-	return credentials.ReplaceAllString(value, "://"+masked+"@")
+	value = credentials.ReplaceAllString(value, "://"+masked+"@")
+	return secretParameters.ReplaceAllString(value, "${1}"+masked)
 }
 
 func isSecret(name string) bool {
-	for _, end := range harmlessNames {
-		if strings.HasSuffix(name, end) {
-			return false
-		}
+	endsWith := func(end string) bool { return strings.HasSuffix(name, end) }
+	contains := func(part string) bool { return strings.Contains(name, part) }
+	if slices.ContainsFunc(harmlessNames, endsWith) {
+		return false
 	}
-	return slices.ContainsFunc(secretNames, func(part string) bool { return strings.Contains(name, part) })
+	return slices.ContainsFunc(secretNames, contains) || slices.ContainsFunc(secretEnds, endsWith)
 }
 
 // WriteOptions prints options, masked by [Mask], one a line and sorted by name.

@@ -13,9 +13,13 @@ import (
 	"github.com/goslo/goslo/service/periodic"
 )
 
-// undoTimeout bounds the undoing of a start that failed, as graceful_shutdown_timeout bounds a stop by default: methods may
-// run already.
+// undoTimeout bounds the undoing of a start that failed, where methods may run already, and how long a start waits for the end
+// of an earlier life. It is what graceful_shutdown_timeout is for a stop by default.
 const undoTimeout = 60 * time.Second
+
+// undoGrace is how long the undoing of a step may take when the time for a stop is over already: a launcher has not much more
+// (service.Config, GracefulShutdownTimeout).
+const undoGrace = 500 * time.Millisecond
 
 // phase is how far a life has come. The texts are for people.
 type phase string
@@ -184,8 +188,8 @@ func (s *RPCService) finish(ctx context.Context, l *life) error {
 		if step.undo == nil {
 			continue
 		}
-		if err := guarded(ctx, step.undo); err != nil {
-			s.log.WithError(err).WithField("step", step.name).Error("a part of the service was not undone")
+		if undoing, late := s.undoStep(ctx, step); late != nil {
+			left, err = append(left, undoing), errors.Join(err, late)
 		}
 	}
 	l.begun = left
@@ -194,6 +198,58 @@ func (s *RPCService) finish(ctx context.Context, l *life) error {
 		s.log.Info("the service has stopped")
 	}
 	return err
+}
+
+// undoStep undoes a step, and fails where that has not ended a moment after ctx: what it returns then is left to wait for.
+func (s *RPCService) undoStep(ctx context.Context, t step) (step, error) {
+	done := make(chan struct{})
+	var err error
+	go func() { // ends with a hook of the manager's, which the step that is returned waits for
+		defer close(done)
+		err = guarded(ctx, t.undo)
+	}()
+	if !endsBy(ctx, done) {
+		return step{name: t.name, wait: func(ctx context.Context) error {
+			select {
+			case <-done:
+				return err
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}}, s.notStopped(t, context.Cause(ctx))
+	}
+	if err != nil {
+		s.log.WithError(err).WithField("step", t.name).Error("a part of the service was not undone")
+	}
+	return step{}, nil
+}
+
+// inTime ends an earlier life before the next one begins, in the time that an undoing has.
+func inTime(ctx context.Context, end func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, undoTimeout)
+	defer cancel()
+	return end(ctx)
+}
+
+// endsBy waits until done is closed, at most until a moment after ctx has ended.
+func endsBy(ctx context.Context, done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+	}
+	grace := time.NewTimer(undoGrace)
+	defer grace.Stop()
+	select {
+	case <-done:
+		return true
+	case <-grace.C:
+		return false
+	}
+}
+
+func (s *RPCService) notStopped(t step, err error) error {
+	return fmt.Errorf("rpcservice: stop %s: %q: %w", s.config.Name, t.name, err)
 }
 
 // await waits for all steps at once, so that one which takes all the time does not cost the others theirs. It returns what
@@ -212,7 +268,7 @@ func (s *RPCService) await(ctx context.Context, steps []step) (left []step, err 
 		case errs[i] == nil:
 		case ctx.Err() != nil:
 			left = append(left, step.toWait())
-			err = errors.Join(err, fmt.Errorf("rpcservice: stop %s: %q: %w", s.config.Name, step.name, errs[i]))
+			err = errors.Join(err, s.notStopped(step, errs[i]))
 		default:
 			s.log.WithError(errs[i]).WithField("step", step.name).Error("a part of the service did not end as it should")
 		}

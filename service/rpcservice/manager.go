@@ -34,7 +34,8 @@ type Manager interface {
 	// in flight.
 	Reset(ctx context.Context) error
 	// CleanupHost undoes InitHost, when nothing of the service runs any more. Where methods did not end in time, it is
-	// called all the same, with a context that has ended: it is the last chance.
+	// called all the same, with a context that has ended: it is the last chance. Half a second after the end of its context
+	// it is waited for no longer.
 	CleanupHost(ctx context.Context) error
 }
 

@@ -26,7 +26,7 @@ type RPCService struct {
 	reports *reports
 	log     logrus.FieldLogger
 
-	turn chan struct{} // holds a token while Start, Stop or Wait is at work on the life
+	turn turn // of Start, Stop, Wait and Reset
 
 	mu    sync.Mutex
 	life  *life           // the latest; nil before the first Start
@@ -60,7 +60,7 @@ func New(t *messaging.Transport, manager Manager, conf Config, opts ...messaging
 		return nil, fmt.Errorf("rpcservice: %w", err)
 	}
 	return &RPCService{
-		config: conf, manager: manager, server: server, log: conf.Log, turn: make(chan struct{}, 1),
+		config: conf, manager: manager, server: server, log: conf.Log, turn: newTurn(),
 		reports: &reports{report: conf.ReportState, isWorking: manager.IsWorking, timeout: conf.ServiceDownTime, log: conf.Log},
 	}, nil
 }
@@ -85,17 +85,18 @@ func (s *RPCService) Server() *messaging.MessageHandlingServer { return s.server
 // running. It fails with that step's error, and with [ErrStopped] where Stop came in between.
 //
 // ctx bounds the start alone; its values reach methods and tasks. A service that works is not started again. One whose
-// earlier life has not ended, since Stop ran out of time, is waited for.
+// earlier life has not ended, since Stop ran out of time, is waited for, a minute at most: a method that hangs for longer
+// is cured by the end of the process, which is what a launcher makes of a start that fails.
 func (s *RPCService) Start(ctx context.Context) error {
-	if err := s.takeTurn(ctx); err != nil {
+	if err := s.turn.take(ctx); err != nil {
 		return fmt.Errorf("rpcservice: start %s: %w", s.config.Name, err)
 	}
-	defer s.passTurn()
+	defer s.turn.pass()
 	if l := s.current(); l != nil {
 		if s.phaseOf(l) == working {
 			return nil
 		}
-		if err := s.finish(ctx, l); err != nil {
+		if err := inTime(ctx, func(ctx context.Context) error { return s.finish(ctx, l) }); err != nil {
 			return fmt.Errorf("rpcservice: start %s: its earlier life: %w", s.config.Name, err)
 		}
 	}
@@ -117,10 +118,10 @@ func (s *RPCService) Stop(ctx context.Context) error {
 		return nil
 	}
 	l.abort(ErrStopped)
-	if err := s.takeTurn(ctx); err != nil {
+	if err := s.turn.take(ctx); err != nil {
 		return fmt.Errorf("rpcservice: stop %s: %w", s.config.Name, err)
 	}
-	defer s.passTurn()
+	defer s.turn.pass()
 	if l = s.current(); s.phaseOf(l) == working {
 		s.halt(ctx, l)
 	}
@@ -139,20 +140,20 @@ func (s *RPCService) Wait(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("rpcservice: wait for %s to be stopped: %w", s.config.Name, context.Cause(ctx))
 	}
-	if err := s.takeTurn(ctx); err != nil {
+	if err := s.turn.take(ctx); err != nil {
 		return fmt.Errorf("rpcservice: wait for %s: %w", s.config.Name, err)
 	}
-	defer s.passTurn()
+	defer s.turn.pass()
 	return s.finish(ctx, l)
 }
 
 // Reset tells the manager that the configuration has changed, also before Start. What runs is not disturbed, and what a
 // [Config] holds does not change. It waits for a Start or a Stop that is under way.
 func (s *RPCService) Reset(ctx context.Context) error {
-	if err := s.takeTurn(ctx); err != nil {
+	if err := s.turn.take(ctx); err != nil {
 		return fmt.Errorf("rpcservice: reset %s: %w", s.config.Name, err)
 	}
-	defer s.passTurn()
+	defer s.turn.pass()
 	s.server.Reset()
 	if err := s.manager.Reset(ctx); err != nil {
 		return fmt.Errorf("rpcservice: reset %s: %w", s.config.Name, err)
@@ -173,21 +174,3 @@ func (s *RPCService) Progress() uint64 {
 	}
 	return s.server.Progress() + s.unwatched.Load()
 }
-
-// takeTurn waits until nobody else is at work on the life. A turn that is free is taken even where ctx has ended: a stop
-// without time is a stop.
-func (s *RPCService) takeTurn(ctx context.Context) error {
-	select {
-	case s.turn <- struct{}{}:
-		return nil
-	default:
-	}
-	select {
-	case s.turn <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (s *RPCService) passTurn() { <-s.turn }

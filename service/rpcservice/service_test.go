@@ -207,6 +207,21 @@ func TestUndoneStartAnswersWhatItHasTaken(t *testing.T) {
 	})
 }
 
+func TestUndoneStartCleansUpWithTheValuesOfItsContext(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newScene(t, nil)
+		s.manager.fails("init host with RPC", errBoom)
+		var value any
+		s.manager.does("clean up host", func(ctx context.Context) error { value = ctx.Value(contextKey{}); return ctx.Err() })
+		if err := s.svc.Start(context.WithValue(t.Context(), contextKey{}, "the caller")); !errors.Is(err, errBoom) {
+			t.Errorf("Start = %v, want boom", err)
+		}
+		if value != "the caller" {
+			t.Errorf("the value in CleanupHost's context is %v, want that of Start's", value)
+		}
+	})
+}
+
 func TestUndoingAStartTakesAMinuteAtMost(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		s := newScene(t, nil)
@@ -250,6 +265,61 @@ func TestStopEndsAStartThatHangs(t *testing.T) {
 		}
 		s.manager.journal.want(t, "in all",
 			"init host", "listen", "init host with RPC", "stop listening", "close listener", "clean up host")
+	})
+}
+
+func TestCallsThatWaitForAStartEndWithTheirContext(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newScene(t, nil)
+		s.manager.does("init host", func(ctx context.Context) error { <-ctx.Done(); return context.Cause(ctx) })
+		started := make(chan error, 1)
+		go func() { started <- s.svc.Start(t.Context()) }()
+		pass(0)
+		for name, call := range map[string]func(context.Context) error{"Start": s.svc.Start, "Reset": s.svc.Reset} {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if err := call(ctx); !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), strings.ToLower(name)) {
+				t.Errorf("%s = %v, want that of its context", name, err)
+			}
+			cancel()
+		}
+		s.stop(t)
+		if err := <-started; !errors.Is(err, rpcservice.ErrStopped) {
+			t.Errorf("the first Start = %v, want ErrStopped", err)
+		}
+		s.manager.journal.want(t, "one start, no reset", "init host")
+	})
+}
+
+// TestStopEndsTheLifeThatBeganWhileItWaited has a second Start before Stop in the queue.
+func TestStopEndsTheLifeThatBeganWhileItWaited(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newScene(t, nil)
+		hang := true
+		s.manager.does("init host", func(ctx context.Context) error {
+			if !hang {
+				return nil
+			}
+			hang = false
+			<-ctx.Done()
+			return context.Cause(ctx)
+		})
+		first, second := make(chan error, 1), make(chan error, 1)
+		for _, started := range []chan error{first, second} {
+			go func() { started <- s.svc.Start(t.Context()) }()
+			pass(0)
+		}
+		if err := s.svc.Stop(t.Context()); err != nil {
+			t.Errorf("Stop = %v", err)
+		}
+		if err := <-first; !errors.Is(err, rpcservice.ErrStopped) {
+			t.Errorf("the Start that hung = %v, want ErrStopped", err)
+		}
+		if err := <-second; err != nil {
+			t.Errorf("the Start that waited = %v", err)
+		}
+		s.manager.journal.want(t, "both lives", "init host", "init host", "listen", "init host with RPC",
+			"stop listening", "close listener", "clean up host")
+		s.stop(t)
 	})
 }
 
@@ -335,12 +405,49 @@ func TestStopThatRunsOutOfTimeCancelsMethodsAndCleansUp(t *testing.T) {
 		if err := s.svc.Start(again); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Start = %v, want that it waits for the earlier life", err)
 		}
+		begun = time.Now()
+		if err := s.svc.Start(t.Context()); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("Start without a deadline = %v, want that its time was over", err)
+		}
+		if got := time.Since(begun); got != time.Minute {
+			t.Errorf("Start waited for %s, want 1m", got)
+		}
 		close(release)
 		s.stop(t)
 		s.manager.journal.want(t, "the rest", "deaf method done", "close listener")
 		s.start(t)
 		s.manager.does("clean up host", func(context.Context) error { return nil })
 		s.stop(t)
+	})
+}
+
+func TestStopDoesNotWaitForACleanUpThatHeedsNoContext(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := newScene(t, nil)
+		release := make(chan struct{})
+		s.manager.does("clean up host", func(context.Context) error { <-release; return errBoom })
+		s.start(t)
+		ended := func(name string, end func(context.Context) error, limit time.Duration) {
+			t.Helper()
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			begun := time.Now()
+			if err := end(ctx); !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("%s = %v, want that its time was over", name, err)
+			}
+			if got := time.Since(begun); got > limit {
+				t.Errorf("%s took %s, want %s at most", name, got, limit)
+			}
+		}
+		ended("Stop", s.svc.Stop, 11*time.Second)
+		ended("Wait", s.svc.Wait, 10*time.Second)
+		ended("Start again", s.svc.Start, 10*time.Second)
+		s.manager.journal.want(t, "one life", "init host", "listen", "init host with RPC", "stop listening", "close listener", "clean up host")
+		close(release)
+		s.stop(t)
+		s.wantLogged(t, "the service has stopped", logrus.InfoLevel)
+		s.wantLogged(t, "a part of the service did not end as it should", logrus.ErrorLevel)
+		s.manager.journal.want(t, "the rest")
 	})
 }
 

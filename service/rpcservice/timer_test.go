@@ -32,6 +32,32 @@ func TestReportsComeOnceInAnInterval(t *testing.T) {
 	})
 }
 
+// contextKey is of a value that callers of Start give.
+type contextKey struct{}
+
+func TestContextOfStartBoundsNothingButTheStart(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		j := &journal{}
+		s := newScene(t, func(c *rpcservice.Config) {
+			c.ReportState = func(ctx context.Context) error {
+				j.note(fmt.Sprintf("report for %v", ctx.Value(contextKey{})))
+				return nil
+			}
+		})
+		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), contextKey{}, "the caller"))
+		if err := s.svc.Start(ctx); err != nil {
+			t.Fatal(err)
+		}
+		cancel()
+		pass(25 * time.Second)
+		j.want(t, "after the end of Start's context", "report for the caller", "report for the caller")
+		if err := s.newClient(t).Call(t.Context(), "echo", map[string]any{"value": 1}, nil); err != nil {
+			t.Errorf("Call = %v, want an answer", err)
+		}
+		s.stop(t)
+	})
+}
+
 func TestServiceThatDoesNotWorkIsNotReported(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		j := &journal{}

@@ -4,16 +4,12 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/goslo/goslo/service/internal/identity"
 )
 
-// foreign are the variables with which systemd talks to one process, the one it started.
-var foreign = []string{socketVariable, "LISTEN_PID", "LISTEN_PIDFDID", "LISTEN_FDS", "LISTEN_FDNAMES"}
-
-// watchdogPrefix begins WATCHDOG_USEC, WATCHDOG_PID and what may come.
-const watchdogPrefix = "WATCHDOG_"
-
-// Environment returns the environment of this process without what systemd meant for it alone. Workers are started
-// with it: they do not say READY in the place of their parent, and do not take its sockets for theirs.
+// Environment returns the environment of this process without what systemd meant for it alone: for a program that it
+// starts, which shall not say READY in its place nor take its sockets. Workers of package service get such a one.
 func Environment() []string { return Strip(os.Environ()) }
 
 // Strip returns the entries of env, each NAME=value, without NOTIFY_SOCKET, LISTEN_PID, LISTEN_PIDFDID, LISTEN_FDS,
@@ -21,6 +17,6 @@ func Environment() []string { return Strip(os.Environ()) }
 func Strip(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
-		return slices.Contains(foreign, name) || strings.HasPrefix(name, watchdogPrefix)
+		return identity.IsServiceManagers(name)
 	})
 }

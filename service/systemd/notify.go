@@ -73,7 +73,8 @@ func Send(lines ...string) (sent bool, err error) {
 }
 
 // Notifier sends what a service has to say and logs at debug level what goes wrong: a service does not fail because
-// its manager does not listen. The zero value is ready; it is safe for concurrent use.
+// its manager does not listen. It is the Notifier of package service, for its Config. The zero value is ready; it is safe
+// for concurrent use.
 type Notifier struct {
 	// Log gets the errors. nil means logrus.StandardLogger().
 	Log logrus.FieldLogger
@@ -101,15 +102,24 @@ func (n Notifier) NotifyOnce(lines ...string) bool {
 	return true
 }
 
-// NotifyReloading says that a reload has begun; Notify(Ready) ends it.
-func (n Notifier) NotifyReloading() bool {
+// Ready says that every worker is ready, at the start and after a reload.
+func (n Notifier) Ready() { n.Notify(Ready) }
+
+// Reloading says that a reload has begun, which Ready ends.
+func (n Notifier) Reloading() {
 	text, err := Reloading()
 	if err != nil {
 		n.log().WithError(err).Debug("systemd was not notified")
-		return false
+		return
 	}
-	return n.Notify(text)
+	n.Notify(text)
 }
+
+// Stopping says that the service has begun to stop.
+func (n Notifier) Stopping() { n.Notify(Stopping) }
+
+// Watchdog says that the service makes progress.
+func (n Notifier) Watchdog() { n.Notify(Alive) }
 
 func (n Notifier) log() logrus.FieldLogger {
 	if n.Log == nil {

@@ -99,13 +99,34 @@ func TestOneDatagramReachesAPathOrAnAbstractName(t *testing.T) {
 	}
 }
 
+// launcherNotifier is the interface of package service, which this one does not import.
+type launcherNotifier interface {
+	Ready()
+	Reloading()
+	Stopping()
+	Watchdog()
+}
+
+func TestLaunchersTellSystemdEachMoment(t *testing.T) {
+	m := listen(t, abstractName(t))
+	n, _ := quiet()
+	var launched launcherNotifier = n
+	for want, tell := range map[string]func(){
+		"READY=1": launched.Ready, "RELOADING=1\nMONOTONIC_USEC=": launched.Reloading, "STOPPING=1": launched.Stopping, "WATCHDOG=1": launched.Watchdog,
+	} {
+		tell()
+		if got := m.read(); !strings.HasPrefix(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		m.wantSilence()
+	}
+}
+
 func TestReloadingCarriesTheMonotonicTime(t *testing.T) {
 	m := listen(t, abstractName(t))
 	n, _ := quiet()
 	before := monotonic(t)
-	if !n.NotifyReloading() {
-		t.Fatal("NotifyReloading = false")
-	}
+	n.Reloading()
 	after := monotonic(t)
 	text, found := strings.CutPrefix(m.read(), "RELOADING=1\nMONOTONIC_USEC=")
 	usec, err := strconv.ParseInt(text, 10, 64)

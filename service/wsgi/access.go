@@ -8,8 +8,11 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/sirupsen/logrus"
 )
@@ -23,18 +26,48 @@ type access struct {
 }
 
 func newAccess(req *http.Request, resp *response, took time.Duration) access {
-	status := resp.status
-	if status == 0 {
-		status = http.StatusOK // as net/http answers for a handler that writes nothing
-	}
 	return access{
-		clientIP:    clientIP(req),
+		clientIP:    visible(clientIP(req)),
 		dateTime:    time.Now().Format("02/Jan/2006 15:04:05"),
-		requestLine: req.Method + " " + req.RequestURI + " " + req.Proto,
-		statusCode:  status,
+		requestLine: visible(req.Method + " " + req.RequestURI + " " + req.Proto),
+		statusCode:  sentStatus(resp),
 		bodyLength:  resp.length,
 		wallSeconds: took.Seconds(),
 	}
+}
+
+// sentStatus is the status that the client has got; 0 for none.
+func sentStatus(resp *response) int {
+	switch {
+	case resp.status != 0:
+		return resp.status
+	case resp.aborted:
+		return 0
+	case resp.hijacked:
+		return http.StatusSwitchingProtocols // which is what connections are taken over for
+	default:
+		return http.StatusOK // as net/http answers for a handler that writes nothing
+	}
+}
+
+// visible escapes what is no printable character. net/http lets no control character of ASCII through, but those of
+// Unicode, which terminals obey as well, and bytes that are no UTF-8. Clients cannot begin a line of the log, nor write
+// a space into it.
+func visible(text string) string {
+	var b strings.Builder
+	for len(text) > 0 {
+		r, size := utf8.DecodeRuneInString(text)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			fmt.Fprintf(&b, `\x%02x`, text[0])
+		case unicode.IsPrint(r):
+			b.WriteRune(r)
+		default:
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+		}
+		text = text[size:]
+	}
+	return b.String()
 }
 
 // clientIP is the peer's address, behind those that proxies tell: these are the client's word, the last one is not.
@@ -65,6 +98,10 @@ type accessFormat struct {
 	verbs  string
 	values []func(access) any
 }
+
+// maxWidth is how long flags, width and precision of a reference may be in all: package fmt has a limit as well, and says so
+// in each line.
+const maxWidth = 6
 
 // reference matches what Python's % operator replaces, and a % that begins nothing of the kind.
 var reference = regexp.MustCompile(`%(?:%|\((\w*)\)([-+ 0]*\d*(?:\.\d+)?)([a-zA-Z])|)`)
@@ -101,6 +138,9 @@ func (f *accessFormat) add(match []string) (string, error) {
 	value, known := accessKeys[key]
 	if !known {
 		return "", fmt.Errorf("unknown key %q", key)
+	}
+	if len(width) > maxWidth {
+		return "", fmt.Errorf("%s: the width is too large", text)
 	}
 	verb, err := verbFor(conversion, value(access{}))
 	if err != nil {

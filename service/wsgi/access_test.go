@@ -1,6 +1,7 @@
 package wsgi_test
 
 import (
+	"context"
 	"net/http"
 	"regexp"
 	"testing"
@@ -55,6 +56,36 @@ func TestTheAccessLogFollowsItsTemplate(t *testing.T) {
 	}
 }
 
+type requestKey struct{}
+
+// A handler and the access log see the context of the request, also where the handler panics.
+func TestTheContextOfARequestIsThatOfItsLogLines(t *testing.T) {
+	seen := make(chan any, 1)
+	f := serving(t, func(_ http.ResponseWriter, req *http.Request) {
+		seen <- req.Context().Value(requestKey{})
+		panic("boom")
+	}, func(c *wsgi.Config) {
+		c.LogFormat = "access %(status_code)s"
+		c.Context = func(req *http.Request) context.Context {
+			return context.WithValue(req.Context(), requestKey{}, req.Header.Get("X-Id"))
+		}
+	})
+	f.send("GET / HTTP/1.1\r\nHost: x\r\nX-Id: 7\r\n\r\n")
+	f.stop()
+	if got := within(t, "the handler", seen); got != "7" {
+		t.Errorf("the handler sees %v, want 7", got)
+	}
+	lines := append(f.logged(logrus.InfoLevel, "access 500"), f.logged(logrus.ErrorLevel, "a handler panicked")...)
+	if len(lines) != 2 {
+		t.Fatalf("%d lines were logged, want the access and the panic", len(lines))
+	}
+	for _, line := range lines {
+		if line.Context == nil || line.Context.Value(requestKey{}) != "7" {
+			t.Errorf("%q is logged with %v, want the request's context", line.Message, line.Context)
+		}
+	}
+}
+
 func make20k() []byte {
 	text := make([]byte, 20_000)
 	for i := range text {
@@ -79,15 +110,16 @@ func TestAWrongTemplateIsAnError(t *testing.T) {
 	}
 	defer l.Close()
 	for format, want := range map[string]string{
-		"%(method)s":         `unknown key "method"`,
-		"%()s":               `unknown key ""`,
-		"%s":                 `a % must be followed by a key in parentheses or by another %`,
-		"100%":               `a % must be followed by a key in parentheses or by another %`,
-		"%(client_ip)":       `a % must be followed by a key in parentheses or by another %`,
-		"%(client_ip)d":      `%(client_ip)d: the value cannot be written as "d"`,
-		"%(status_code).2f":  `%(status_code).2f: the value cannot be written as "f"`,
-		"%(wall_seconds)x":   `%(wall_seconds)x: the value cannot be written as "x"`,
-		"%(client_ip)s %(x)": `a % must be followed by a key in parentheses or by another %`,
+		"%(method)s":             `unknown key "method"`,
+		"%()s":                   `unknown key ""`,
+		"%s":                     `a % must be followed by a key in parentheses or by another %`,
+		"100%":                   `a % must be followed by a key in parentheses or by another %`,
+		"%(client_ip)":           `a % must be followed by a key in parentheses or by another %`,
+		"%(client_ip)d":          `%(client_ip)d: the value cannot be written as "d"`,
+		"%(status_code).2f":      `%(status_code).2f: the value cannot be written as "f"`,
+		"%(wall_seconds)x":       `%(wall_seconds)x: the value cannot be written as "x"`,
+		"%(status_code)9999999d": `%(status_code)9999999d: the width is too large`,
+		"%(client_ip)s %(x)":     `a % must be followed by a key in parentheses or by another %`,
 	} {
 		conf := wsgi.DefaultConfig()
 		conf.LogFormat = format

@@ -1,7 +1,9 @@
 package wsgi
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -29,15 +31,26 @@ type Config struct {
 	MaxURLLen int
 	// LogFormat is the template of the access log (wsgi_log_format), by default [DefaultLogFormat]: text with %(key)s as
 	// Python formats it, where key is client_ip (behind the addresses of X-Forwarded-For, if any), date_time, request_line,
-	// status_code, body_length (bytes without the header) or wall_seconds. Empty means no access log.
+	// status_code (0 where a handler broke the connection off), body_length or wall_seconds. Empty means no access log.
+	//
+	// Two things differ from the reference. Its body_length counts the answer's header as well. And what is no printable
+	// character in the client's words is escaped, so that nobody can forge lines or send commands to a terminal.
 	LogFormat string
+	// Context gives each request its context, with which the access log and what goes wrong are logged: one with the
+	// request's id, as a rule. It must be made of that of the request. Nil leaves the request as it is.
+	Context func(*http.Request) context.Context
+	// Answer answers in the handler's place, with the status: a request that exceeds a limit (414, 431), and one whose handler
+	// has panicked (500), so that such answers look like those of the handler. Nil is for a line of text. What is no HTTP at
+	// all is answered by net/http, with a line of text.
+	Answer func(w http.ResponseWriter, req *http.Request, status int)
 	// Debug answers a panic of a handler with its stack (wsgi_server_debug), by default false.
 	Debug bool
 	// UseSSL serves HTTPS alone, by default false; SSL then needs a certificate and a key.
 	UseSSL bool
 	SSL    SSL
 	// StopLinger is how long connections without a request stay open at Stop, by default 200 ms: a request may be on its way.
-	// 0 closes them at once. It has no option in oslo.service, which breaks such requests.
+	// Those that have been without one for five times as long are closed at once, and with 0 all are. oslo.service has no
+	// such option and breaks such requests.
 	StopLinger time.Duration
 	// Log gets the access log at level Info, and what goes wrong; by default logrus's standard logger.
 	Log logrus.FieldLogger
@@ -49,6 +62,22 @@ func DefaultConfig() Config {
 		PoolSize: 100, KeepAlive: true, ClientSocketTimeout: 900 * time.Second, MaxHeaderLine: 16384, MaxURLLen: 8192,
 		LogFormat: DefaultLogFormat, StopLinger: 200 * time.Millisecond, Log: logrus.StandardLogger(),
 	}
+}
+
+// Check tells what is wrong with the configuration, certificates and keys included, as [NewServer] does: a program can ask
+// before it opens a socket. The error is one line that names the option.
+func (c Config) Check() error {
+	if err := c.check(); err != nil {
+		return err
+	}
+	if _, err := parseAccessFormat(c.LogFormat); err != nil {
+		return fmt.Errorf("wsgi_log_format: %w", err)
+	}
+	if !c.UseSSL {
+		return nil
+	}
+	_, err := newCertificates(c.SSL)
+	return err
 }
 
 func (c *Config) check() error {

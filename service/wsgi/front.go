@@ -17,24 +17,44 @@ type front struct {
 	*Config
 	handler  http.Handler
 	access   *accessFormat
-	log      logrus.FieldLogger
+	log      *logrus.Entry
 	stopping *atomic.Bool
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	began := time.Now()
-	resp := newResponse(w, f.ClientSocketTimeout, f.stopping)
-	req.Body = resp.guard(req.Body)
+	if f.Context != nil {
+		req = req.WithContext(f.Context(req))
+	}
+	resp := newResponse(w, req, f.ClientSocketTimeout, f.stopping)
+	req = resp.guard(req)
+	defer removeForm(req)
 	defer func() {
 		resp.finish()
 		f.logAccess(req, resp, time.Since(began))
 	}()
 	if status := f.refusal(req); status != 0 {
 		resp.Header().Set("Connection", "close") // what else it sends would be no better
-		http.Error(resp, http.StatusText(status), status)
+		f.answer(resp, req, status)
 		return
 	}
 	f.handle(resp, req)
+}
+
+// answer answers in the handler's place.
+func (f *front) answer(resp *response, req *http.Request, status int) {
+	if f.Answer != nil {
+		f.Answer(resp, req, status)
+		return
+	}
+	http.Error(resp, http.StatusText(status), status)
+}
+
+// removeForm removes the files of a form, as net/http does for the request that it knows.
+func removeForm(req *http.Request) {
+	if req.MultipartForm != nil {
+		_ = req.MultipartForm.RemoveAll() // they are in the folder for temporary files
+	}
 }
 
 // refusal is the status for a request that exceeds a limit, or 0.
@@ -68,24 +88,26 @@ func (f *front) handle(resp *response, req *http.Request) {
 // client must not take what it has for the whole.
 func (f *front) answerPanic(resp *response, req *http.Request, p any) {
 	if err, ok := p.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		resp.aborted = true
 		panic(http.ErrAbortHandler)
 	}
 	stack := debug.Stack()
-	f.log.WithFields(logrus.Fields{"method": req.Method, "url": req.RequestURI, "error": fmt.Sprint(p), "stack": string(stack)}).
+	f.log.WithContext(req.Context()).WithFields(logrus.Fields{"method": req.Method, "url": req.RequestURI, "error": fmt.Sprint(p), "stack": string(stack)}).
 		Error("a handler panicked")
 	if resp.status != 0 || resp.hijacked {
 		panic(http.ErrAbortHandler)
 	}
-	text := http.StatusText(http.StatusInternalServerError)
-	if f.Debug {
-		text = fmt.Sprintf("%v\n\n%s", p, stack)
-	}
 	clear(resp.Header()) // what the handler meant for another answer
-	http.Error(resp, text, http.StatusInternalServerError)
+	if f.Debug {
+		http.Error(resp, fmt.Sprintf("%v\n\n%s", p, stack), http.StatusInternalServerError)
+		return
+	}
+	f.answer(resp, req, http.StatusInternalServerError)
 }
 
+// logAccess logs the line as it is, without a field of the server: programs read it.
 func (f *front) logAccess(req *http.Request, resp *response, took time.Duration) {
 	if f.access != nil {
-		f.log.Info(f.access.line(newAccess(req, resp, took)))
+		f.Log.WithFields(nil).WithContext(req.Context()).Info(f.access.line(newAccess(req, resp, took)))
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -64,10 +65,11 @@ func TestDefaultsAreThoseOfTheReference(t *testing.T) {
 	}
 }
 
-// slow is a client's timeout that tests can wait for.
-const slow = 150 * time.Millisecond
+// slow is a client's timeout that tests can wait for, and which a machine with other things to do still keeps.
+const slow = 500 * time.Millisecond
 
 func TestASlowClientIsCutOff(t *testing.T) {
+	t.Parallel()
 	for name, send := range map[string]func(t *testing.T, conn net.Conn){
 		"that sends nothing":         func(*testing.T, net.Conn) {},
 		"that sends no whole header": func(t *testing.T, conn net.Conn) { write(t, conn, "GET / HTTP/1.1\r\nHost: x\r\n") },
@@ -84,6 +86,7 @@ func TestASlowClientIsCutOff(t *testing.T) {
 		"that idles": func(t *testing.T, conn net.Conn) { write(t, conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n") },
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			f := serving(t, func(w http.ResponseWriter, req *http.Request) {
 				if req.URL.Path == "/read" {
 					if _, err := io.ReadAll(req.Body); err == nil {
@@ -99,8 +102,8 @@ func TestASlowClientIsCutOff(t *testing.T) {
 			if timeout := net.Error(nil); errors.As(err, &timeout) && timeout.Timeout() {
 				t.Fatalf("the connection is still there after %s", patience)
 			}
-			if took := time.Since(began); took < slow/2 || took > 20*slow {
-				t.Errorf("cut off after %s, want about %s", took, slow)
+			if took := time.Since(began); took < slow/2 {
+				t.Errorf("cut off after %s, want %s", took, slow)
 			}
 		})
 	}
@@ -120,6 +123,7 @@ func drip(t *testing.T, conn net.Conn) {
 }
 
 func TestAClientThatReadsNothingIsCutOff(t *testing.T) {
+	t.Parallel()
 	failed := make(chan error, 1)
 	f := serving(t, func(w http.ResponseWriter, _ *http.Request) {
 		_, err := w.Write(make([]byte, 64<<20))
@@ -133,8 +137,9 @@ func TestAClientThatReadsNothingIsCutOff(t *testing.T) {
 }
 
 func TestASlowTransferGoesOnWhileItMakesProgress(t *testing.T) {
-	const steps = 6 // of 2/3 of the timeout each
-	pause := slow * 2 / 3
+	t.Parallel()
+	const timeout, pause = 2 * time.Second, 250 * time.Millisecond
+	const steps = 9 // which take longer than the timeout
 	big := bytes.Repeat([]byte("0123456789abcdef"), 1<<20)
 	f := serving(t, func(w http.ResponseWriter, req *http.Request) {
 		n, err := io.Copy(io.Discard, req.Body)
@@ -142,9 +147,9 @@ func TestASlowTransferGoesOnWhileItMakesProgress(t *testing.T) {
 			t.Errorf("the body has %d bytes, %v; want %d", n, err, steps)
 		}
 		_, _ = w.Write(big) // in one piece
-	}, func(c *wsgi.Config) { c.ClientSocketTimeout = slow })
+	}, func(c *wsgi.Config) { c.ClientSocketTimeout = timeout })
 	conn := f.dial()
-	write(t, conn, "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 6\r\n\r\n")
+	write(t, conn, "POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 9\r\n\r\n")
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
 	for range steps {
@@ -166,12 +171,14 @@ func TestASlowTransferGoesOnWhileItMakesProgress(t *testing.T) {
 }
 
 func TestALongHandlerIsNoSlowClient(t *testing.T) {
+	t.Parallel()
 	for name, request := range map[string]string{
 		"without body":     "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
 		"with body":        "POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
 		"with unread body": "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			f := serving(t, func(w http.ResponseWriter, req *http.Request) {
 				if req.URL.Path == "/read" {
 					_, _ = io.Copy(io.Discard, req.Body)
@@ -194,6 +201,7 @@ func TestALongHandlerIsNoSlowClient(t *testing.T) {
 }
 
 func TestTimeoutZeroMeansNone(t *testing.T) {
+	t.Parallel()
 	f := serving(t, func(w http.ResponseWriter, req *http.Request) {
 		_, _ = io.Copy(w, req.Body)
 	}, func(c *wsgi.Config) { c.ClientSocketTimeout = 0 })
@@ -209,6 +217,7 @@ func TestTimeoutZeroMeansNone(t *testing.T) {
 }
 
 func TestAHijackedConnectionIsItsHandlers(t *testing.T) {
+	t.Parallel()
 	f := serving(t, func(w http.ResponseWriter, _ *http.Request) {
 		conn, rw, err := w.(http.Hijacker).Hijack()
 		if err != nil {
@@ -307,5 +316,30 @@ func TestAPanicInTheMiddleOfAnAnswerBreaksTheConnection(t *testing.T) {
 				t.Errorf("%d panics are logged, want %d", n, test.logged)
 			}
 		})
+	}
+}
+
+func TestAnswersInTheHandlersPlaceAreThoseOfTheProgram(t *testing.T) {
+	f := serving(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("X-Meant", "for another answer")
+		panic("out of cheese")
+	}, func(c *wsgi.Config) {
+		c.Answer = func(w http.ResponseWriter, req *http.Request, status int) {
+			w.WriteHeader(status)
+			fmt.Fprintf(w, "%d for %s %q", status, req.Method, w.Header().Get("X-Meant"))
+		}
+	})
+	for status, request := range map[int]string{
+		414: "GET /" + strings.Repeat("p", 8192) + " HTTP/1.1\r\nHost: x\r\n\r\n",
+		431: "GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("h", 16384) + "\r\n\r\n",
+		500: "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+	} {
+		want := fmt.Sprintf(`%d for GET ""`, status)
+		if got := f.send(request); got.status != status || got.body != want || got.closes != (status < 500) {
+			t.Errorf("answer = %+v, want %s", got, want)
+		}
+	}
+	if len(f.logged(logrus.ErrorLevel, "a handler panicked")) != 1 {
+		t.Errorf("the panic was not logged: %v", f.log.AllEntries())
 	}
 }

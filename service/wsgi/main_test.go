@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"flag"
 	"io"
 	"net"
 	"net/http"
@@ -19,7 +20,13 @@ import (
 	"github.com/goslo/goslo/service/wsgi"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lets more tests run at once than there are processors: those that may run at once wait for slow clients.
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", "16"); err != nil { // before the command line is read, which wins
+		panic(err)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // patience is how long a test waits for what must happen.
 const patience = 20 * time.Second
@@ -49,7 +56,7 @@ func newFixtureOn(t *testing.T, l *listen.Listener, handler http.HandlerFunc, ch
 	t.Helper()
 	log, hook := logtest.NewNullLogger()
 	conf := wsgi.DefaultConfig()
-	conf.Log = log
+	conf.Log, conf.StopLinger = log, 0 // few tests are about requests that come at a stop
 	if change != nil {
 		change(&conf)
 	}

@@ -22,14 +22,19 @@ type response struct {
 	timeout  time.Duration
 	stopping *atomic.Bool
 	body     *body // nil where there is none, or no timeout
+	bodiless bool  // the answer to HEAD, of which net/http sends the header alone
 
 	status   int // 0 before the header is written
 	length   int64
 	hijacked bool
+	aborted  bool // without an answer
 }
 
-func newResponse(w http.ResponseWriter, timeout time.Duration, stopping *atomic.Bool) *response {
-	return &response{ResponseWriter: w, control: http.NewResponseController(w), timeout: timeout, stopping: stopping}
+func newResponse(w http.ResponseWriter, req *http.Request, timeout time.Duration, stopping *atomic.Bool) *response {
+	return &response{
+		ResponseWriter: w, control: http.NewResponseController(w), timeout: timeout, stopping: stopping,
+		bodiless: req.Method == http.MethodHead,
+	}
 }
 
 // Unwrap is for [http.ResponseController].
@@ -38,15 +43,17 @@ func (r *response) Unwrap() http.ResponseWriter { return r.ResponseWriter }
 func (r *response) WriteHeader(status int) {
 	final := status >= http.StatusOK || status == http.StatusSwitchingProtocols
 	if final && r.status == 0 {
-		r.status = status
-		r.sayClose()
+		r.sayClose(status)
 	}
-	r.ResponseWriter.WriteHeader(status)
+	r.ResponseWriter.WriteHeader(status) // panics where there is no such status, and then nothing was written
+	if final && r.status == 0 {
+		r.status = status
+	}
 }
 
 // sayClose tells the client that the connection ends with this answer, where the server stops.
-func (r *response) sayClose() {
-	if r.stopping.Load() && r.status != http.StatusSwitchingProtocols {
+func (r *response) sayClose(status int) {
+	if r.stopping.Load() && status != http.StatusSwitchingProtocols {
 		r.Header().Set("Connection", "close")
 	}
 }
@@ -59,7 +66,9 @@ func (r *response) Write(p []byte) (n int, err error) {
 		var written int
 		r.timed(func() { written, err = r.ResponseWriter.Write(p[:min(len(p), piece)]) })
 		n, p = n+written, p[written:]
-		r.length += int64(written)
+		if !r.bodiless {
+			r.length += int64(written)
+		}
 	}
 	return n, err
 }
@@ -110,20 +119,23 @@ func (r *response) finish() {
 		return
 	}
 	if r.status == 0 {
-		r.sayClose()
+		r.sayClose(http.StatusOK)
 	}
 	if r.timeout > 0 {
 		r.extend()
 	}
 }
 
-// guard gives the reads of a request's body their deadlines.
-func (r *response) guard(b io.ReadCloser) io.ReadCloser {
-	if r.timeout == 0 || b == http.NoBody {
-		return b
+// guard gives the reads of a request's body their deadlines. It leaves the request alone and changes a copy: net/http
+// looks at its own to see what kind of body is left, and whether a client waits for "100 Continue" before it sends one.
+func (r *response) guard(req *http.Request) *http.Request {
+	if r.timeout == 0 || req.Body == http.NoBody {
+		return req
 	}
-	r.body = &body{ReadCloser: b, control: r.control, timeout: r.timeout}
-	return r.body
+	r.body = &body{ReadCloser: req.Body, control: r.control, timeout: r.timeout}
+	req = req.WithContext(req.Context())
+	req.Body = r.body
+	return req
 }
 
 // body is a request's body whose every read has the timeout.

@@ -19,6 +19,7 @@ type run struct {
 	pool      *pool
 	linger    time.Duration
 	stopping  atomic.Bool
+	brokenOff atomic.Bool // by Stop: all that is left is handlers which are deaf to their contexts
 
 	ctx    context.Context //nolint:containedctx // what requests' contexts are made of; ends with the run
 	cancel context.CancelCauseFunc
@@ -45,6 +46,9 @@ func (r *run) serve(l net.Listener, log logrus.FieldLogger) {
 	r.pool.wait()
 }
 
+// over tells whether the run has no connection any more.
+func (r *run) over() bool { return r.brokenOff.Load() || r.ended() }
+
 func (r *run) ended() bool {
 	select {
 	case <-r.done:
@@ -54,28 +58,69 @@ func (r *run) ended() bool {
 	}
 }
 
-// stop is, in this order: no more connections are accepted; each answer tells its client that the connection ends; a
-// while for those who have sent a request or are about to; connections without one are closed and the others waited
-// for (Shutdown); when the context ends, all are closed.
+// longQuiet is how many times as long as the server lingers a connection must have been without a request to be closed at
+// once.
+const longQuiet = 5
+
+// stop is, in this order: connections that have long been without a request are closed; no more are accepted; each answer
+// tells its client that the connection ends; a while for those who have sent a request or are about to; connections without
+// one are closed and the others waited for (Shutdown); when the context ends, all are closed.
 //
-// net/http's Shutdown alone would drop requests: those that it reads while it begins, unanswered.
+// The first comes first since those who are told that their connection ends look for another, and find such. net/http's
+// Shutdown alone would drop requests: those that it reads while it begins, unanswered.
 func (r *run) stop(ctx context.Context) error {
+	r.pool.closeQuiet(longQuiet * r.linger)
 	r.stopping.Store(true)
 	_ = r.accepting.Close() // another Stop may have been first
-	timer := time.NewTimer(r.linger)
-	defer timer.Stop()
-	select {
-	case <-r.done:
-		return nil
-	case <-timer.C:
-	case <-ctx.Done():
-	}
-	r.pool.closeFresh()
+	r.lingerOn(ctx)
+	r.closeQuiet(ctx)
 	if r.shutdown(ctx); ctx.Err() != nil && !r.ended() {
 		r.cancel(errStopped)
-		return errors.Join(context.Cause(ctx), r.http.Close())
+		err := errors.Join(context.Cause(ctx), r.http.Close())
+		r.brokenOff.Store(true)
+		return err
 	}
 	return r.await(ctx)
+}
+
+// lingerTurns is in how many parts the server lingers. A process that has not had its turn for long, and its clients perhaps
+// with it, has missed most of them, and lingers for longer.
+const lingerTurns = 20
+
+// lingerOn waits for connections to end with a last answer.
+func (r *run) lingerOn(ctx context.Context) {
+	turn := time.NewTicker(max(r.linger/lingerTurns, 1))
+	defer turn.Stop()
+	for range lingerTurns {
+		select {
+		case <-turn.C:
+		case <-r.done:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// unreadTurn is how often a stop looks whether requests that have come have been read by now.
+const unreadTurn = time.Millisecond
+
+// closeQuiet closes the connections without a request. It waits for requests that are there to be read, though not for longer
+// than the server lingers: Shutdown would drop them.
+func (r *run) closeQuiet(ctx context.Context) {
+	limit := time.NewTimer(r.linger)
+	defer limit.Stop()
+	turn := time.NewTicker(unreadTurn)
+	defer turn.Stop()
+	for r.pool.closeQuiet(0) > 0 {
+		select {
+		case <-turn.C:
+		case <-limit.C:
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // shutdown is net/http's, which polls for the last connection in growing steps; the run itself knows at once.

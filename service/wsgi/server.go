@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 
 	"github.com/sirupsen/logrus"
@@ -14,7 +15,7 @@ import (
 	"github.com/goslo/goslo/service/listen"
 )
 
-// ErrRunning tells that a server was started that runs already or has not ended yet.
+// ErrRunning tells that a server was started that runs already or is being stopped.
 var ErrRunning = errors.New("the server is running")
 
 // errStopped is the cause with which the contexts of requests end that outlast Stop.
@@ -29,20 +30,21 @@ type Server struct {
 	config   Config
 	access   *accessFormat // nil for no access log
 	tls      *certificates // nil for plain HTTP
-	log      logrus.FieldLogger
+	log      *logrus.Entry
 
-	mu  sync.Mutex
-	run *run // nil before the first Start
+	mu      sync.Mutex
+	run     *run   // nil before the first Start
+	earlier []*run // those that Stop has broken off, and whose handlers go on
 }
 
 // NewServer makes a server; the name is for logs and errors. It reads the certificates, and fails with one line that
 // names the option which is wrong.
 func NewServer(name string, l *listen.Listener, handler http.Handler, conf Config) (*Server, error) {
-	s := &Server{name: name, listener: l, handler: handler, config: conf, log: conf.Log}
-	if s.log == nil {
-		s.log = logrus.StandardLogger()
+	s := &Server{name: name, listener: l, handler: handler, config: conf}
+	if conf.Log == nil {
+		conf.Log = logrus.StandardLogger()
 	}
-	s.log = s.log.WithField("server", name)
+	s.log = conf.Log.WithField("server", name)
 	if err := s.prepare(); err != nil {
 		return nil, s.wrap(err)
 	}
@@ -78,17 +80,19 @@ func (s *Server) Port() int { return s.listener.Port() }
 func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 
 // Start begins to serve, and returns at once. The context's values are those of the requests' contexts; its end means
-// nothing. It fails with [ErrRunning] before the last run has ended (see Wait), and where no descriptor is left.
+// nothing. It does not wait for handlers of an earlier run that Stop has broken off; Wait does. It fails with [ErrRunning]
+// where the server runs, and where no descriptor is left.
 func (s *Server) Start(ctx context.Context) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.run != nil && !s.run.ended() {
+	if s.run != nil && !s.run.over() {
 		return s.wrap(ErrRunning)
 	}
 	accepting, err := s.listener.Accepting()
 	if err != nil {
 		return s.wrap(err)
 	}
+	s.earlier = slices.DeleteFunc(append(s.earlier, s.run), func(r *run) bool { return r == nil || r.ended() })
 	s.run = s.start(context.WithoutCancel(ctx), accepting)
 	s.log.WithField("address", s.Addr().String()).Info("serving")
 	return nil
@@ -108,6 +112,8 @@ func (s *Server) start(ctx context.Context, accepting net.Listener) *run {
 		ConnState:         r.pool.changed,
 		ErrorLog:          errorLog(s.log),
 		Protocols:         new(http.Protocols),
+		// "OPTIONS *" is the handler's, as in the reference: net/http would answer past limits and access log.
+		DisableGeneralOptionsHandler: true,
 	}
 	r.http.Protocols.SetHTTP1(true)
 	r.http.SetKeepAlivesEnabled(s.config.KeepAlive)
@@ -128,6 +134,9 @@ func (s *Server) current() *run {
 // Stop takes no more connections, answers the requests that are in flight, and closes all connections. When its
 // context ends it breaks off: the remaining connections are closed, the contexts of their requests end, and Stop returns
 // the cause. It does nothing where the server does not run. The listener stays open.
+//
+// A connection that a handler has taken over ([http.Hijacker]) is the handler's from then on. Neither Stop nor Wait waits
+// for it; the context of its request ends with the last other request.
 func (s *Server) Stop(ctx context.Context) error {
 	r := s.current()
 	if r == nil {
@@ -139,15 +148,19 @@ func (s *Server) Stop(ctx context.Context) error {
 	return nil
 }
 
-// Wait returns when nothing of the server runs any more, handlers included: at once before Start, after Stop, or with
-// an error where serving has failed. It also returns when its context ends, with the cause.
+// Wait returns when nothing of the server runs any more, handlers included, those of earlier runs too: at once before Start,
+// after Stop, or with an error where serving has failed. It also returns when its context ends, with the cause.
 func (s *Server) Wait(ctx context.Context) error {
-	r := s.current()
-	if r == nil {
+	s.mu.Lock()
+	last, earlier := s.run, slices.Clone(s.earlier)
+	s.mu.Unlock()
+	if last == nil {
 		return nil
 	}
-	if err := r.wait(ctx); err != nil {
-		return s.wrap(err)
+	for _, r := range append(earlier, last) {
+		if err := r.wait(ctx); err != nil {
+			return s.wrap(err)
+		}
 	}
 	return nil
 }

@@ -59,6 +59,9 @@ func NewService(name string, handler http.Handler, conf ServiceConfig) (*Service
 	if err != nil {
 		return nil, err
 	}
+	if err := conf.Server.Check(); err != nil {
+		return nil, fmt.Errorf("HTTP server %q: %w", name, err)
+	}
 	l, err := conf.open(name)
 	if err != nil {
 		return nil, err

@@ -260,3 +260,62 @@ func TestWrongTLSOptionsAreOneLineThatNamesTheOption(t *testing.T) {
 		})
 	}
 }
+
+func TestAClientThatDoesNotShakeHandsIsCutOff(t *testing.T) {
+	t.Parallel()
+	ca := testca.New(t)
+	for name, hello := range map[string]string{"silent": "", "halting": "\x16\x03\x01\x02\x00"} {
+		t.Run(name, func(t *testing.T) {
+			f := serving(t, ok, func(c *wsgi.Config) {
+				c.UseSSL, c.SSL, c.ClientSocketTimeout = true, issue(t, ca, "api"), slow
+			})
+			conn := f.dial()
+			write(t, conn, hello)
+			if _, err := io.Copy(io.Discard, conn); err != nil {
+				t.Errorf("the connection ends with %v, want its end", err)
+			}
+		})
+	}
+}
+
+func TestResetTakesNewAuthoritiesOfClients(t *testing.T) {
+	t.Parallel()
+	ca, former, latter := testca.New(t), testca.New(t), testca.New(t)
+	ssl := issue(t, ca, "api")
+	ssl.CAFile = filepath.Join(t.TempDir(), "ca.pem")
+	trust := func(authority *testca.Authority) {
+		t.Helper()
+		text, err := os.ReadFile(authority.File)
+		if err == nil {
+			err = os.WriteFile(ssl.CAFile, text, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	trust(former)
+	f := serving(t, ok, func(c *wsgi.Config) { c.UseSSL, c.SSL = true, ssl })
+	sessions := tls.NewLRUClientSessionCache(2) // with which a client could go on as before
+	request := func(authority *testca.Authority) error {
+		f.secure(ca, func(c *tls.Config) {
+			pair := authority.Pair(nil)
+			c.ClientSessionCache = sessions
+			c.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+		})
+		_, _, err := f.try("/")
+		return err
+	}
+	if err := request(former); err != nil {
+		t.Fatal(err)
+	}
+	trust(latter)
+	if err := f.Reset(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := request(former); err == nil {
+		t.Error("a client of an authority that is trusted no more is served")
+	}
+	if err := request(latter); err != nil {
+		t.Errorf("a client of the new authority: %v", err)
+	}
+}

@@ -55,9 +55,13 @@ func (id Identity) Encode() string {
 
 var current = sync.OnceValues(read)
 
-// Current is this process's identity; nil for one that is no worker. The first call takes the variable out of the
-// environment, and sees to it that no program inherits the descriptors. It fails where the variable is not a parent's.
-// It is safe for concurrent use.
+// Before main begins: whatever that does, it is then a worker that ends with its parent, and the programs that it starts are
+// none.
+func init() { _, _ = Current() } // the error is for those who ask
+
+// Current is this process's identity; nil for one that is no worker. By the time that main begins the variable is no longer
+// in the environment, no program inherits the descriptors, and the parent is watched (see [OnParentsEnd]). It fails where the
+// variable is not a parent's. It is safe for concurrent use.
 func Current() (*Identity, error) { return current() }
 
 func read() (*Identity, error) {
@@ -81,6 +85,8 @@ func read() (*Identity, error) {
 		}
 		syscall.CloseOnExec(fd)
 	}
+	go parent.watch(os.NewFile(Liveness, "liveness")) // until the process ends
+	disarm()
 	return &id, nil
 }
 

@@ -1,0 +1,7 @@
+//go:build !linux
+
+package service
+
+import "syscall"
+
+func endsWithParent() *syscall.SysProcAttr { return nil }
