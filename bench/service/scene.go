@@ -39,6 +39,8 @@ const (
 	settled = workers*time.Second + 200*time.Millisecond
 	// longJob is what a worker has still to do when something happens to it.
 	longJob = 3 * time.Second
+	// longIdle is more than five times wsgi.Config.StopLinger, after which goslo closes connections at once.
+	longIdle = 2 * time.Second
 	// orphansAfter is how long after the parent's end orphans are counted.
 	orphansAfter = time.Second
 )
@@ -57,9 +59,14 @@ func scenes() []scene {
 		{[]row{{"`kill -9` of a worker to its replacement started", milliseconds}}, settings{}, respawn},
 		{[]row{{"SIGTERM to the end of the parent, idle", milliseconds}}, settings{}, stopIdle},
 		{
-			[]row{{fmt.Sprintf("the same, HTTP with %d idle connections", clients), milliseconds}},
+			[]row{{fmt.Sprintf("the same, HTTP with %d connections that had a request just before", clients), milliseconds}},
 			settings{http: true},
-			stopIdleConnections,
+			stopConnections(0),
+		},
+		{
+			[]row{{fmt.Sprintf("the same, HTTP with %d connections idle for %d s", clients, longIdle/time.Second), milliseconds}},
+			settings{http: true},
+			stopConnections(longIdle),
 		},
 		{[]row{{"`kill -9` of the parent, idle: processes left 1 s later", count}}, settings{}, killParent},
 		{[]row{{"the same, each worker with a job of 3 s", count}}, settings{job: longJob}, killParent},
@@ -169,23 +176,28 @@ func stopIdle(ctx context.Context, p *program) ([]float64, error) {
 	return []float64{inMilliseconds(p.endedAt.Sub(begun))}, nil
 }
 
-// stopIdleConnections is stopIdle while clients keep connections on which they have had an answer.
-func stopIdleConnections(ctx context.Context, p *program) ([]float64, error) {
-	address, err := p.address(ctx)
-	if err != nil {
-		return nil, err
-	}
-	for range clients {
-		c, err := dial(address)
+// stopConnections is stopIdle while clients keep connections on which they have had an answer, so long ago.
+func stopConnections(idle time.Duration) func(context.Context, *program) ([]float64, error) {
+	return func(ctx context.Context, p *program) ([]float64, error) {
+		address, err := p.address(ctx)
 		if err != nil {
 			return nil, err
 		}
-		defer c.Close()
-		if _, err := c.request("/"); err != nil {
+		for range clients {
+			c, err := dial(address)
+			if err != nil {
+				return nil, err
+			}
+			defer c.Close()
+			if _, err := c.request("/"); err != nil {
+				return nil, err
+			}
+		}
+		if err := pause(ctx, idle); err != nil {
 			return nil, err
 		}
+		return stopIdle(ctx, p)
 	}
-	return stopIdle(ctx, p)
 }
 
 func killParent(ctx context.Context, p *program) ([]float64, error) {

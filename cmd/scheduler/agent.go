@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"crypto/sha1" //nolint:gosec // what version 5 of UUIDs is made with; nothing is kept secret
-	"errors"
 	"fmt"
 	"sync"
 
@@ -11,6 +9,8 @@ import (
 
 	"github.com/goslo/goslo/cmd/scheduler/internal/agent"
 	"github.com/goslo/goslo/cmd/scheduler/internal/nova"
+	"github.com/goslo/goslo/messaging"
+	"github.com/goslo/goslo/service/rpcservice"
 )
 
 const agentHelp = `Be a compute host: claim resources for instances, and tell the schedulers what
@@ -51,8 +51,7 @@ func (p *program) newAgent() *cobra.Command {
 // agents is the pool of one agent: a host has one book.
 func (s *settings) agents() (pool, error) {
 	var claims claimsOnce
-	b := &busService{name: "agent", log: s.log, make: func() (life, error) { return s.newAgent(&claims) }}
-	return pool{"agent", 1, b}, b.check()
+	return s.newPool("agent", 1, func() (*rpcservice.RPCService, *messaging.Transport, error) { return s.newAgent(&claims) })
 }
 
 // claimsOnce keeps the book of a host from life to life.
@@ -61,26 +60,24 @@ type claimsOnce struct {
 	claims *agent.Claims
 }
 
-func (s *settings) newAgent(kept *claimsOnce) (life, error) {
+func (s *settings) newAgent(kept *claimsOnce) (*rpcservice.RPCService, *messaging.Transport, error) {
 	host, err := s.computeHost()
 	if err != nil {
-		return life{}, err
+		return nil, nil, err
 	}
-	t, err := s.openBus()
-	if err != nil {
-		return life{}, err
-	}
-	kept.mu.Lock()
-	defer kept.mu.Unlock()
-	a, err := agent.New(t, agent.Config{
-		Host: host, SchedulerTopic: topicOption.Get(s.Config), ReportInterval: reportIntervalOption.Get(s.Config),
-		BuildTime: buildTimeOption.Get(s.Config), Claims: kept.claims, Log: s.log,
+	return s.onBus(func(t *messaging.Transport) (*rpcservice.RPCService, error) {
+		kept.mu.Lock()
+		defer kept.mu.Unlock()
+		a, err := agent.New(t, agent.Config{
+			Host: host, SchedulerTopic: topicOption.Get(s.Config), ReportInterval: reportIntervalOption.Get(s.Config),
+			BuildTime: buildTimeOption.Get(s.Config), Service: s.service(), Claims: kept.claims, Log: s.log,
+		})
+		if err != nil {
+			return nil, &usageError{err: err}
+		}
+		kept.claims = a.Claims()
+		return a.RPCService, nil
 	})
-	if err != nil {
-		return life{}, errors.Join(&usageError{err: err}, t.Close(context.Background()))
-	}
-	kept.claims = a.Claims()
-	return life{a, t.Close}, nil
 }
 
 func (s *settings) computeHost() (nova.HostEntry, error) {

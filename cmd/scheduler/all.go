@@ -36,22 +36,23 @@ func (p *program) newAll() *cobra.Command {
 		options: allOptions(), flags: allFlags,
 		run: func(s *settings) error {
 			s.busByDefault = "memory://"
+			pools, err := s.busPools()
+			if err != nil {
+				return err
+			}
 			front, err := s.newFront()
 			if err != nil {
 				return err
 			}
 			defer front.Close()
-			pools, err := s.allPools(front)
-			if err != nil {
-				return err
-			}
+			pools = append(pools, front.pool()) // who is asked starts before who asks
 			return s.launch(p.signals, p.stdout, s.inProcess(), pools...)
 		},
 	})
 }
 
-// allPools are in the order in which they start: who is asked before who asks.
-func (s *settings) allPools(f *front) ([]pool, error) {
+// busPools are those on the bus.
+func (s *settings) busPools() ([]pool, error) {
 	if err := errors.Join(s.checkBus(), s.checkWorkers(workersOption), s.checkWorkers(apiWorkersOption)); err != nil {
 		return nil, firstOf(err)
 	}
@@ -63,9 +64,5 @@ func (s *settings) allPools(f *front) ([]pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	fronts, err := s.fronts(f)
-	if err != nil {
-		return nil, err
-	}
-	return []pool{schedulers, agents, fronts}, nil
+	return []pool{schedulers, agents}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/goslo/goslo/executor"
 	"github.com/goslo/goslo/service"
 	"github.com/goslo/goslo/service/listen"
+	"github.com/goslo/goslo/service/rpcservice"
 	"github.com/goslo/goslo/service/wsgi"
 )
 
@@ -36,12 +37,54 @@ var (
 		Help: "How several workers are replaced at a reload: one after the other, or all at once.",
 	}
 	hostOption = &config.Option[string]{
-		Name: "host", Type: config.String(), NoDefault: true, Help: "The name of this server on the bus; by default the machine's.",
+		Name: "host", Type: config.HostDomain(), NoDefault: true, Help: "The name of this server on the bus; by default the machine's.",
+	}
+)
+
+// Options of the backdoor and of timers, which every service has.
+var (
+	backdoorPortOption = &config.Option[string]{
+		Name: "backdoor_port", Type: config.String(), NoDefault: true,
+		Help: "The port of a backdoor on 127.0.0.1 for who looks into a running process: 0 for any that is free, a port, or <start>:<end> " +
+			"for the first free one of these. Each worker process has one of its own, and one more while they are replaced. By default there is none.",
+	}
+	backdoorSocketOption = &config.Option[string]{
+		Name: "backdoor_socket", Type: config.String(), NoDefault: true,
+		Help: "The path of a unix socket for the backdoor, in place of backdoor_port; {pid} in it becomes the id of the process.",
+	}
+	backdoorHTTPOption = &config.Option[bool]{
+		Name: "backdoor_http", Type: config.Bool(),
+		Help: "Serve HTTP with Go's profiles, under /debug/pprof/, at the backdoor, in place of its line protocol.",
+	}
+	downTimeOption = &config.Option[time.Duration]{
+		Name: "service_down_time", Type: config.Seconds(config.AtLeast(time.Second)), Default: rpcservice.DefaultServiceDownTime,
+		Help: "Seconds without a report after which a service counts as down; a report that takes longer is given up. It is raised " +
+			"where it is not longer than report_interval.",
+	}
+	reportIntervalOption = &config.Option[time.Duration]{
+		Name: "report_interval", Type: config.Seconds(config.AtLeast(time.Second)), Default: agent.DefaultReportInterval,
+		Help: "Seconds between reports of what a compute host has. Schedulers make no reports.",
+	}
+	periodicIntervalOption = &config.Option[time.Duration]{
+		Name: "periodic_interval", Type: config.Seconds(config.AtLeast(time.Second)), Default: 60 * time.Second,
+		Help: "Seconds between looks at which periodic tasks are due. These services have no such tasks: it changes nothing.",
+	}
+	periodicFuzzyDelayOption = &config.Option[time.Duration]{
+		Name: "periodic_fuzzy_delay", Type: config.Seconds(config.AtLeast(time.Duration(0))), Default: rpcservice.DefaultPeriodicFuzzyDelay,
+		Help: "Seconds that the first look at periodic tasks is put off at random, at most; 0 is not at all. These services have no such " +
+			"tasks: it changes nothing.",
+	}
+	externalTasksOption = &config.Option[bool]{
+		Name: "run_external_periodic_tasks", Type: config.Bool(), Default: true,
+		Help: "Run periodic tasks that may also be run by another process. These services have no such tasks: it changes nothing.",
 	}
 )
 
 func serviceOptions() []config.Definition {
-	return []config.Definition{gracefulOption, logOptionsOption, restartMethodOption, reloadStrategyOption}
+	return []config.Definition{
+		gracefulOption, logOptionsOption, restartMethodOption, reloadStrategyOption, backdoorPortOption, backdoorSocketOption, backdoorHTTPOption,
+		downTimeOption, reportIntervalOption, periodicIntervalOption, periodicFuzzyDelayOption, externalTasksOption,
+	}
 }
 
 // Options of the schedulers.
@@ -65,14 +108,6 @@ var (
 
 // maxWorkers is what one machine has processors for.
 const maxWorkers = 1000
-
-// others are options that nova has in the group of its schedulers: a file may have them without a warning.
-var others = []string{
-	"driver", "periodic_task_interval", "max_attempts", "discover_hosts_in_cells_interval", "max_placement_results",
-	"limit_tenants_to_placement_aggregate", "placement_aggregate_required_for_tenants", "query_placement_for_image_type_support",
-	"query_placement_for_availability_zone", "query_placement_for_routed_network_aggregates", "enable_isolated_aggregate_filtering",
-	"image_metadata_prefilter", "host_manager",
-}
 
 func schedulerOptions() []config.Definition {
 	return []config.Definition{hostOption, topicOption, hostsOption, executorOption, workersOption}
@@ -108,14 +143,48 @@ var (
 		Help: "Seconds after which the kernel asks whether the peer of a silent connection is still there.",
 	}
 	logFormatOption = &config.Option[string]{
-		Name: "wsgi_log_format", Type: config.String(), NoDefault: true,
-		Help: "The template of an access log in oslo.service's form, beside the line that each request has anyway; by default there is none.",
+		Name: "wsgi_log_format", Type: config.String(), Default: wsgi.DefaultLogFormat,
+		Help: "The template of a line of the access log: client_ip, date_time, request_line, status_code, body_length and wall_seconds count. " +
+			"Empty is for no access log.",
+	}
+	serverDebugOption = &config.Option[bool]{
+		Name: "wsgi_server_debug", Type: config.Bool(), Help: "Answer a request whose handler panics with the stack.",
+	}
+	pasteOption = &config.Option[string]{
+		Name: "api_paste_config", Type: config.String(), Default: "api-paste.ini",
+		Help: "The file with a Python service's WSGI pipeline. There is none here: it changes nothing.",
+	}
+	reusePortOption = &config.Option[bool]{
+		Group: apiGroup, Name: "reuse_port", Type: config.Bool(),
+		Help: "Give each process a socket of its own (SO_REUSEPORT): connections are spread evenly, and those that wait for a process which " +
+			"ends are lost.",
+	}
+	useSSLOption = &config.Option[bool]{
+		Group: apiGroup, Name: "use_ssl", Type: config.Bool(), Default: true, Help: "Serve HTTPS where [ssl] cert_file or key_file is set.",
 	}
 )
+
+// sslGroup is oslo.service's.
+const sslGroup = "ssl"
+
+// Options of HTTPS.
+var (
+	certFileOption = sslOption("cert_file", "The file with the server's certificate, and those between it and its authority, in PEM.")
+	keyFileOption  = sslOption("key_file", "The file with the certificate's key, in PEM.")
+	caFileOption   = sslOption("ca_file", "The file with the authorities of clients, in PEM: each client must have a certificate of theirs. "+
+		"By default none is asked for.")
+	sslVersionOption = sslOption("version", "The least version of TLS: TLSv1_2, which is the default, or TLSv1_3.")
+	ciphersOption    = sslOption("ciphers", "The ciphers for TLS 1.2, by the names of OpenSSL or IANA with colons between; by default Go's choice.")
+)
+
+func sslOption(name, help string) *config.Option[string] {
+	return &config.Option[string]{Group: sslGroup, Name: name, Type: config.String(), NoDefault: true, Help: help}
+}
 
 func apiOptions() []config.Definition {
 	return []config.Definition{
 		topicOption, listenOption, apiWorkersOption, poolSizeOption, headerLineOption, keepAliveOption, clientTimeoutOption, keepIdleOption, logFormatOption,
+		serverDebugOption, pasteOption, reusePortOption, useSSLOption, certFileOption, keyFileOption, caFileOption, sslVersionOption, ciphersOption,
 	}
 }
 
@@ -137,10 +206,6 @@ var (
 	buildTimeOption = &config.Option[time.Duration]{
 		Group: agentGroup, Name: "build_time", Type: config.FractionalSeconds(config.AtLeast(time.Duration(0))), Help: "Seconds that the build of an instance takes.",
 	}
-	reportIntervalOption = &config.Option[time.Duration]{
-		Name: "report_interval", Type: config.Seconds(config.AtLeast(time.Second)), Default: agent.DefaultReportInterval,
-		Help: "Seconds between reports of what the host has.",
-	}
 )
 
 func amountOption(name string, value int, help string) *config.Option[int] {
@@ -149,6 +214,6 @@ func amountOption(name string, value int, help string) *config.Option[int] {
 
 func agentOptions() []config.Definition {
 	return []config.Definition{
-		hostOption, topicOption, vcpusOption, memoryOption, diskOption, zoneOption, nodeUUIDOption, cellUUIDOption, buildTimeOption, reportIntervalOption,
+		hostOption, topicOption, vcpusOption, memoryOption, diskOption, zoneOption, nodeUUIDOption, cellUUIDOption, buildTimeOption,
 	}
 }

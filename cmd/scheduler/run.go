@@ -30,11 +30,11 @@ func (e *signalError) Error() string { return "stopped by signal: " + e.signal.S
 // program is one run of the command line.
 type program struct {
 	stdout, stderr io.Writer
-	signals        <-chan os.Signal
+	signals        chan os.Signal
 }
 
 // run runs one command line and returns the exit status.
-func run(ctx context.Context, args []string, stdout, stderr io.Writer, signals <-chan os.Signal) int {
+func run(ctx context.Context, args []string, stdout, stderr io.Writer, signals chan os.Signal) int {
 	p := &program{stdout, stderr, signals}
 	root := p.newRoot()
 	root.SetArgs(args)

@@ -16,7 +16,7 @@ import (
 )
 
 // command runs one command line to its end.
-func command(t *testing.T, signals <-chan os.Signal, args ...string) (status int, stdout, stderr string) {
+func command(t *testing.T, signals chan os.Signal, args ...string) (status int, stdout, stderr string) {
 	t.Helper()
 	var out, errs transcript
 	status = run(t.Context(), args, &out, &errs, signals)
@@ -59,7 +59,8 @@ func TestWrongCommandLinesAreRefusedInOneLine(t *testing.T) {
 		},
 		{`--control-exchange: want a name, got an empty one`, serve("--control-exchange", "")},
 		{`--topic: want a name, got an empty one`, serve("--topic", "")},
-		{`--host: want a name, got an empty one`, serve("--host=")},
+		{`--host: want a host's name or an IP address`, serve("--host=")},
+		{`--host: want a host's name or an IP address`, serve("--host", "a b")},
 		{`--hosts: hosts file: open no/such/file: no such file or directory`, serve("--hosts", "no/such/file")},
 		{`--hosts: hosts file: read .: is a directory`, serve("--hosts", ".")},
 		{`--hosts: hosts file ` + empty + `: empty`, serve("--hosts", empty)},
@@ -192,7 +193,7 @@ func TestServeFailsWhereTheBrokerRefuses(t *testing.T) {
 	t.Parallel()
 	status, stdout, stderr := command(t, nil,
 		"serve", "--transport-url", "memory://clash", "--control-exchange", "scheduler_fanout", "--host", "h", "--log-level", "error")
-	const want = "\nscheduler: listen on target <exchange=scheduler_fanout, topic=scheduler, server=h>: "
+	const want = "\nscheduler: rpcservice: start scheduler: listen: listen on target <exchange=scheduler_fanout, topic=scheduler, server=h>: "
 	if status != 1 || stdout != "" || !strings.Contains(stderr, want) || strings.Count(stderr, "\n") != 2 { // the log and the end
 		t.Errorf("exit status = %d with %q and %q, want 1 with a line about the target", status, stdout, stderr)
 	}
@@ -204,7 +205,7 @@ func TestServeEndsAsSignalsAsk(t *testing.T) {
 		status int
 		logged []string
 	}{
-		syscall.SIGTERM: {0, []string{"scheduler hosts=4 transport_url=memory:///", "listening", "stopping", "stopped code=0"}},
+		syscall.SIGTERM: {0, []string{"the scheduler knows its first hosts hosts=4 transport_url=memory:///", "listening", "stopping", "stopped code=0"}},
 		os.Interrupt:    {1, []string{"exiting at once"}},
 		syscall.SIGQUIT: {1, []string{"exiting at once"}},
 	} {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/goslo/goslo/service"
 )
@@ -12,6 +13,9 @@ import (
 // the other way round. So those who ask have their answers before those who are asked end; a launcher stops in the order in
 // which it starts, as oslo.service does.
 type sequence []service.Service
+
+// closeTimeout bounds the end of those that have started before one that did not.
+const closeTimeout = 5 * time.Second
 
 // Start implements service.Service: all or none.
 func (q sequence) Start(ctx context.Context) error {

@@ -15,6 +15,7 @@ import (
 	"github.com/goslo/goslo/cmd/scheduler/internal/worker"
 	"github.com/goslo/goslo/executor"
 	"github.com/goslo/goslo/messaging"
+	"github.com/goslo/goslo/service/rpcservice"
 )
 
 const serveHelp = `Serve the scheduler's topic until a signal comes.
@@ -67,88 +68,131 @@ func (s *settings) schedulers() (pool, error) {
 		return pool{}, err
 	}
 	asked := new(atomic.Bool)
-	b := &busService{name: "scheduler", log: s.log, make: func() (life, error) { return s.newScheduler(inventory, asked) }}
-	return pool{"scheduler", workersOption.Get(s.Config), b}, b.check()
+	return s.newPool(worker.ServiceName, workersOption.Get(s.Config), func() (*rpcservice.RPCService, *messaging.Transport, error) {
+		return s.newScheduler(inventory, asked)
+	})
 }
 
-// schedulerPart is a worker that knows hosts before it is asked for some, and that Stop ends.
-type schedulerPart struct {
-	*worker.Worker
+// newPool is a pool of services on the bus. One is made for trial: what is wrong with the configuration is found before
+// anything is launched.
+func (s *settings) newPool(name string, workers int, makeOne func() (*rpcservice.RPCService, *messaging.Transport, error)) (pool, error) {
+	svc := rpcservice.NewRenewing(name, makeOne)
+	return pool{name, workers, svc, svc.State, svc.Progress}, svc.Check(context.Background())
+}
+
+// scheduler is a manager that knows hosts before it is asked for some.
+type scheduler struct {
+	*worker.Manager
 	others *rpcapi.Scheduler
 	agents *messaging.Client
 	asked  *atomic.Bool // the others, in an earlier life
 	log    logrus.FieldLogger
 }
 
-// learnTimeout bounds how long a start waits for another scheduler.
+var _ rpcservice.Manager = (*scheduler)(nil)
+
+// learnTimeout bounds how long a start waits for another scheduler that is there.
 const learnTimeout = 2 * time.Second
 
-// Start learns from another scheduler what hosts there are, if there is one: a worker that takes the place of another must not
-// answer that there is none. Agents are asked to report in any case, so that it is not long until the first one knows too.
-func (p schedulerPart) Start(ctx context.Context) error {
-	if !p.asked.Swap(true) {
-		if err := p.learn(ctx); err != nil {
-			p.log.WithError(err).Debug("no other scheduler told of hosts")
-		}
+// InitHost learns from another scheduler what hosts there are, if there is one: a scheduler that takes the place of another
+// must not answer that there is none.
+func (m *scheduler) InitHost(ctx context.Context) error {
+	if !m.asked.Swap(true) {
+		m.learn(ctx)
 	}
-	if err := p.Worker.Start(ctx); err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx) // while the broker was waited for
 	}
+	m.log.WithField("hosts", len(m.Inventory().Snapshot())).Info("the scheduler knows its first hosts")
+	return nil
+}
+
+// learn waits for the broker, as listening would. Where nobody serves, a question would only wait in a queue that outlives
+// schedulers.
+func (m *scheduler) learn(ctx context.Context) {
+	serving, err := m.others.Serving(ctx)
+	if err == nil && serving == 0 {
+		return
+	}
+	if err == nil || errors.Is(err, errors.ErrUnsupported) {
+		err = m.ask(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		m.log.WithError(err).WithField("schedulers", serving).Warn("no other scheduler has told of hosts")
+	}
+}
+
+func (m *scheduler) ask(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, learnTimeout)
 	defer cancel()
-	if err := p.agents.Fanout(ctx, "report", nil); err != nil {
-		p.log.WithError(err).Warn("agents were not asked to report, and will do so in their time")
+	known, err := m.others.ExportInventory(ctx)
+	if err != nil {
+		return err
+	}
+	return known.Import(m.Inventory())
+}
+
+// InitHostWithRPC asks agents to report, so that it is not long until the first scheduler knows them too.
+func (m *scheduler) InitHostWithRPC(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, learnTimeout)
+	defer cancel()
+	if err := m.agents.Fanout(ctx, "report", nil); err != nil {
+		m.log.WithError(err).Warn("agents were not asked to report, and will do so in their time")
 	}
 	return nil
 }
 
-func (p schedulerPart) learn(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, learnTimeout)
-	defer cancel()
-	known, err := p.others.ExportInventory(ctx)
-	if err != nil {
-		return err
-	}
-	return known.Import(p.Inventory())
-}
-
-func (p schedulerPart) Stop(ctx context.Context) error {
-	return errors.Join(p.Worker.Stop(ctx), p.Worker.Wait(ctx))
-}
-
 // newScheduler makes a scheduler that keeps what it knows of hosts in inventory.
-func (s *settings) newScheduler(inventory *placement.Inventory, asked *atomic.Bool) (life, error) {
-	host, err := s.host()
-	if err != nil {
-		return life{}, err
+func (s *settings) newScheduler(inventory *placement.Inventory, asked *atomic.Bool) (*rpcservice.RPCService, *messaging.Transport, error) {
+	conf := s.service()
+	var err error
+	if conf.Host, err = s.host(); err != nil {
+		return nil, nil, err
 	}
 	executes, err := s.executor()
 	if err != nil {
-		return life{}, err
+		return nil, nil, err
 	}
 	hosts, err := s.hosts()
 	if err != nil {
-		return life{}, err
+		return nil, nil, err
 	}
-	t, err := s.openBus()
+	known, err := worker.NewManager(worker.Config{Hosts: hosts, Inventory: inventory, Log: s.log})
 	if err != nil {
-		return life{}, err
+		return nil, nil, err
 	}
-	on := messaging.Target{Topic: topicOption.Get(s.Config), Server: host}
-	w, err := worker.New(t, on, worker.Config{Hosts: hosts, Inventory: inventory, Log: s.log}, executes)
+	conf.Topic = topicOption.Get(s.Config)
+	return s.onBus(func(t *messaging.Transport) (*rpcservice.RPCService, error) {
+		m, err := newSchedulerManager(t, conf.Topic, known)
+		if err != nil {
+			return nil, err
+		}
+		m.asked, m.log = asked, s.log.WithField("transport_url", redacted(s.busURL()))
+		return worker.NewService(t, m, conf, executes)
+	})
+}
+
+// newSchedulerManager makes the clients by which a scheduler learns of hosts.
+func newSchedulerManager(t *messaging.Transport, topic string, known *worker.Manager) (*scheduler, error) {
+	others, err := rpcapi.NewScheduler(t, topic)
 	if err != nil {
-		return life{}, errors.Join(err, t.Close(context.Background()))
-	}
-	others, err := rpcapi.NewScheduler(t, on.Topic)
-	if err != nil {
-		return life{}, errors.Join(err, t.Close(context.Background()))
+		return nil, err
 	}
 	agents, err := messaging.NewClient(t, messaging.Target{Topic: agent.Topic, Namespace: "claims", Version: "1.0"})
+	return &scheduler{Manager: known, others: others, agents: agents}, err
+}
+
+// onBus makes a service on a transport of its own.
+func (s *settings) onBus(makeOne func(*messaging.Transport) (*rpcservice.RPCService, error)) (*rpcservice.RPCService, *messaging.Transport, error) {
+	t, err := s.openBus()
 	if err != nil {
-		return life{}, errors.Join(err, t.Close(context.Background()))
+		return nil, nil, err
 	}
-	s.log.WithFields(logrus.Fields{"transport_url": redacted(s.busURL()), "hosts": len(hosts)}).Info("scheduler")
-	return life{schedulerPart{w, others, agents, asked, s.log}, t.Close}, nil
+	svc, err := makeOne(t)
+	if err != nil {
+		return nil, nil, errors.Join(err, t.Close(context.Background()))
+	}
+	return svc, t, nil
 }
 
 // hosts are those of the file, if there is one.

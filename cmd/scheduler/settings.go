@@ -2,11 +2,13 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sirupsen/logrus"
 	"github.com/spf13/pflag"
@@ -15,6 +17,10 @@ import (
 	"github.com/goslo/goslo/config/logging"
 	"github.com/goslo/goslo/executor"
 	"github.com/goslo/goslo/messaging"
+	"github.com/goslo/goslo/service"
+	"github.com/goslo/goslo/service/backdoor"
+	"github.com/goslo/goslo/service/report"
+	"github.com/goslo/goslo/service/rpcservice"
 	"github.com/goslo/goslo/transport"
 )
 
@@ -22,21 +28,27 @@ import (
 type settings struct {
 	*config.Config
 	log    *logrus.Logger
+	logs   *logging.Logs // by load
 	stderr io.Writer
 	level  string            // --log-level
 	own    map[string]string // flags of options -> the command's own, where it has another
+
+	states report.State      // of what works in this process
+	door   *backdoor.Service // of this process
 
 	busByDefault string // the transport URL where none is given; empty is for a command that must be given one
 }
 
 // newSettings makes the settings of a command that has these options, beside those of the bus, of logs and of all services.
-// Files are those of nova: it has no warning for what they say to others.
+// Files are those of nova: there is no warning for what they say to others.
 func newSettings(stderr io.Writer, options ...config.Definition) (*settings, error) {
 	s := &settings{log: logrus.New(), stderr: stderr, own: make(map[string]string)}
-	s.log.SetOutput(stderr)
+	s.door = backdoor.NewService(s.backdoorConfig)
+	logging.Hold(s.log)
 	s.Config = config.New("scheduler", config.WithProject("nova"), config.WithLogger(s.log))
-	s.Ignore(config.DefaultGroup)
-	s.Ignore(schedulerGroup, others...)
+	s.Ignore(config.DefaultGroup, novaOptions...)
+	s.Ignore(config.DefaultGroup, serviceNames...)
+	s.Ignore(schedulerGroup, groupOptions...)
 	options = slices.Concat(messaging.ConfigOptions(), serviceOptions(), options)
 	return s, errors.Join(logging.Register(s.Config), s.Register(options...))
 }
@@ -88,23 +100,38 @@ var busFlags = []flag{
 
 // load reads files and the environment, and sets the log up. Errors are those of usage.
 func (s *settings) load(name string) (io.Closer, error) {
-	if err := s.Load(); err != nil {
-		return nil, s.wrong(err)
-	}
-	closer, err := logging.Setup(s.Config, name, s.log, logging.WithStderr(s.stderr), logging.WithRequestIDs(messaging.RequestIDs))
+	worker, err := service.CurrentWorker()
 	if err != nil {
 		return nil, &usageError{err: err}
 	}
+	if err := s.Load(); err != nil {
+		return nil, s.wrong(err)
+	}
+	opts := []logging.Option{logging.WithStderr(s.stderr), logging.WithRequest(requestOf)}
+	if worker != nil {
+		opts = append(opts, logging.WithWorker(worker.Pool, worker.Index))
+	}
+	logs, err := logging.Setup(s.Config, name, s.log, opts...)
+	if err != nil {
+		return nil, &usageError{err: err}
+	}
+	s.logs = logs
 	if s.level == "" {
-		return closer, nil
+		return logs, nil
 	}
 	level, err := logrus.ParseLevel(s.level)
 	if err != nil {
-		return nil, errors.Join(wanted("log-level", "error, warn, info, debug or trace"), closer.Close())
+		return nil, errors.Join(wanted("log-level", "error, warn, info, debug or trace"), logs.Close())
 	}
-	s.log.SetLevel(level)
-	return closer, nil
+	logs.SetLevel(level)
+	return logs, nil
 }
+
+// requestOf is what lines of the log show of a request.
+func requestOf(ctx context.Context) map[string]any { return messaging.RequestContextFrom(ctx) }
+
+// busLog is the logger of the bus, by the name that default_log_levels has for it.
+func (s *settings) busLog() *logrus.Logger { return s.logs.Named("oslo.messaging") }
 
 // wrong is an error about an option as one about the flag with which it was given, if it was.
 func (s *settings) wrong(err error) error {
@@ -160,9 +187,9 @@ func (s *settings) busURL() string {
 // openBus makes the transport. Nothing is dialled yet.
 func (s *settings) openBus() (*messaging.Transport, error) {
 	if !transportURL.Given(s.Config) {
-		return messaging.Open(s.busURL(), messaging.WithControlExchange(controlExchangeOrNova(s.Config)), messaging.WithLogger(s.log))
+		return messaging.Open(s.busURL(), messaging.WithControlExchange(controlExchangeOrNova(s.Config)), messaging.WithLogger(s.busLog()))
 	}
-	t, err := messaging.TransportFromConfig(s.Config, messaging.WithControlExchange(novaExchange), messaging.WithLogger(s.log))
+	t, err := messaging.TransportFromConfig(s.Config, messaging.WithControlExchange(novaExchange), messaging.WithLogger(s.busLog()))
 	if err == nil {
 		return t, nil
 	}
@@ -232,16 +259,29 @@ func (s *settings) checkWorkers(o *config.Option[int]) error {
 // host is the name of this server.
 func (s *settings) host() (string, error) {
 	if hostOption.Given(s.Config) {
-		if name := hostOption.Get(s.Config); name != "" {
-			return name, nil
-		}
-		return "", s.wrongOption("host", hostOption, errEmpty)
+		return hostOption.Get(s.Config), nil
 	}
 	name, err := os.Hostname()
 	if err != nil {
 		return "", wrongFlag("host", err)
 	}
 	return name, nil
+}
+
+// service is what services on the bus are told, beside their topic.
+func (s *settings) service() rpcservice.Config {
+	return rpcservice.Config{
+		Version: version(), BackdoorPort: s.door.Port, ServiceDownTime: downTimeOption.Get(s.Config),
+		PeriodicInterval: periodicIntervalOption.Get(s.Config), PeriodicFuzzyDelay: fuzzyDelay(s.Config), Log: s.log,
+	}
+}
+
+// fuzzyDelay is periodic_fuzzy_delay, of which 0 is none.
+func fuzzyDelay(c *config.Config) time.Duration {
+	if d := periodicFuzzyDelayOption.Get(c); d > 0 {
+		return d
+	}
+	return rpcservice.NoDelay
 }
 
 // executor is that of servers.

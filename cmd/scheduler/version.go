@@ -21,6 +21,15 @@ func newVersion(stdout io.Writer) *cobra.Command {
 	}
 }
 
+// version is that of the module that the program was built from.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	return cmp.Or(info.Main.Version, "(devel)")
+}
+
 // versionLine is the version of the module that the command was built from, and of Go.
 func versionLine(info *debug.BuildInfo, ok bool) string {
 	if !ok {

@@ -1,125 +1,253 @@
-// Package logging sets a logrus logger up by the options that oslo.log has: debug, log_file, log_dir, use_stderr and
-// use_json of [DEFAULT]. Lines look as those of OpenStack's services do, with the request id in each.
+// Package logging sets logrus loggers up by the options that oslo.log has in [DEFAULT]: debug, default_log_levels, log_file,
+// log_dir, use_stderr, use_syslog, use_journal, use_json and the formats. Lines look as those of OpenStack's services do, with
+// the request id in each.
+//
+// A log file needs no rotation by the program, which could not do it for several processes that share the file: logrotate moves
+// it, and each process opens it anew at its next line. Files are appended to, so copytruncate does no harm either.
+//
+//	/var/log/nova/*.log {
+//		daily
+//		rotate 14
+//		missingok
+//		compress
+//		delaycompress
+//	}
 package logging
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"sync"
 
 	"github.com/sirupsen/logrus"
 
 	"github.com/goslo/goslo/config"
 )
 
-var (
-	debugOption = &config.Option[bool]{
-		Name: "debug", Type: config.Bool(), Mutable: true, CLI: true, Short: "d",
-		Help: "Log at level DEBUG instead of INFO.",
-	}
-	fileOption = &config.Option[string]{
-		Name: "log_file", Type: config.String(), NoDefault: true, CLI: true, Deprecated: []config.Key{{Name: "logfile"}},
-		Help: "The file to log to; by default standard error. It is opened anew when it has been moved away.",
-	}
-	dirOption = &config.Option[string]{
-		Name: "log_dir", Type: config.String(), NoDefault: true, CLI: true, Deprecated: []config.Key{{Name: "logdir"}},
-		Help: "The directory of log_file; where that is not given, of a file named for the program.",
-	}
-	stderrOption = &config.Option[bool]{
-		Name: "use_stderr", Type: config.Bool(), Help: "Log to standard error beside the file.",
-	}
-	jsonOption = &config.Option[bool]{Name: "use_json", Type: config.Bool(), CLI: true, Help: "Log lines of JSON."}
-)
-
-// others are options of oslo.log that have no counterpart here: a file may have them without a warning.
-var others = []string{
-	"log_config_append", "log_config", "log_date_format", "watch_log_file", "use_syslog", "use_journal", "syslog_log_facility",
-	"use_eventlog", "log_rotate_interval", "log_rotate_interval_type", "max_logfile_count", "max_logfile_size_mb", "log_rotation_type",
-	"log_color", "logging_context_format_string", "logging_default_format_string", "logging_debug_format_suffix",
-	"logging_exception_prefix", "logging_user_identity_format", "default_log_levels", "publish_errors", "instance_format",
-	"instance_uuid_format", "rate_limit_interval", "rate_limit_burst", "rate_limit_except_level", "fatal_deprecations",
-}
-
-// Register makes the options of this package known to c, before it is loaded. Those of oslo.log that have no
-// counterpart, such as log_rotation_type and default_log_levels, are known and without effect.
-func Register(c *config.Config) error {
-	c.Ignore(config.DefaultGroup, others...)
-	return c.Register(debugOption, fileOption, dirOption, stderrOption, jsonOption)
-}
-
 // Option is a choice about a set-up.
 type Option func(*setup)
 
 type setup struct {
-	program string
-	stderr  io.Writer
-	request func(context.Context) (id, globalID string)
+	*formats
+	stderr                      io.Writer
+	syslogSocket, journalSocket string
+	pool                        string
+	index                       int
 }
 
 // WithStderr takes the place of standard error.
 func WithStderr(w io.Writer) Option { return func(s *setup) { s.stderr = w } }
 
-// WithRequestIDs tells which request a context belongs to, for lines that are logged with it (logrus' WithContext):
-// [messaging.RequestIDs], as a rule. Fields request_id and global_request_id of a line win over it.
-func WithRequestIDs(ids func(context.Context) (id, globalID string)) Option {
-	return func(s *setup) { s.request = ids }
+// WithRequest tells which request a context belongs to, for lines that are logged with it (logrus' WithContext): by a map as
+// oslo.context makes it, with request_id, global_request_id, user and so on; [messaging.RequestContextFrom], as a rule. Fields
+// request_id and global_request_id of a line win over it.
+func WithRequest(of func(context.Context) map[string]any) Option {
+	return func(s *setup) { s.request = of }
 }
 
-// Setup has log write as c says, for the program of that name. The level follows option debug when c is mutated or
-// reloaded; the other options count from the start. It fails when the file cannot be opened, with an error that names option
-// and file. Close the result when nothing logs any more.
+// WithWorker has each line tell which worker of which pool wrote it, in fields pool and worker: those of JSON, and where lines
+// go anywhere else than to standard error. Text on standard error has not: it comes with [pool/worker] before each line from the
+// parent that passes it on.
+func WithWorker(pool string, index int) Option {
+	return func(s *setup) { s.pool, s.index = pool, index }
+}
+
+// WithSockets takes the place of the sockets of syslog and of the journal, /dev/log and /run/systemd/journal/socket.
+func WithSockets(syslog, journal string) Option {
+	return func(s *setup) { s.syslogSocket, s.journalSocket = syslog, journal }
+}
+
+// Logs are the loggers of a program. They are safe for concurrent use.
+type Logs struct {
+	config  *config.Config
+	formats *formats
+	json    bool
+	places  bool
+	out     io.Writer
+	hooks   []logrus.Hook
+	closers []io.Closer
+
+	naming sync.Mutex // held while a logger is made, before mu
+
+	mu    sync.Mutex
+	named map[string]*logrus.Logger
+	level *logrus.Level // wins over all options
+}
+
+// Setup has log, the logger of the program of that name, write as c says, and makes further loggers. Levels follow the options
+// debug and default_log_levels when c is mutated or reloaded; the other options count from the start. It fails, with an error
+// that names the option, when the file cannot be opened. Close the result when nothing logs any more.
 //
-// Without a file lines go to standard error, whatever use_stderr says; oslo.log then shows warnings only.
-func Setup(c *config.Config, program string, log *logrus.Logger, opts ...Option) (io.Closer, error) {
-	s := setup{program: program, stderr: os.Stderr, request: func(context.Context) (string, string) { return "", "" }}
+// Without a file, syslog and journal, lines go to standard error, whatever use_stderr says; oslo.log has standard output there.
+func Setup(c *config.Config, program string, log *logrus.Logger, opts ...Option) (*Logs, error) {
+	s := setup{formats: newFormats(program), stderr: os.Stderr, syslogSocket: "/dev/log", journalSocket: "/run/systemd/journal/socket"}
 	for _, opt := range opts {
 		opt(&s)
 	}
-	out, file, err := s.output(c)
-	if err != nil {
+	l := &Logs{config: c, formats: s.formats, json: jsonOption.Get(c), named: make(map[string]*logrus.Logger)}
+	if err := s.readFormats(c); err != nil {
 		return nil, err
 	}
-	log.SetOutput(out)
-	if jsonOption.Get(c) {
-		log.SetFormatter(newJSONFormatter(s))
+	l.places = s.context.has(placeKeys...) || s.other.has(placeKeys...) || s.debugSuffix.has(placeKeys...)
+	if err := l.open(&s); err != nil {
+		return nil, err
+	}
+	if s.pool != "" && (l.json || len(l.closers) > 0) {
+		l.formats.worker = logrus.Fields{"pool": s.pool, "worker": s.index}
+	}
+	early := release(log)
+	l.adopt(program, log)
+	c.OnChange(func([]config.Change) { l.setLevels() })
+	if s.pool == "" { // workers leave it to their parent
+		for _, e := range early {
+			e.Log(e.Level, e.Message)
+		}
+		l.warn(log)
+	}
+	return l, nil
+}
+
+// Named is the logger of a part of the program, such as oslo.messaging, whose level default_log_levels can set by that name.
+// Asked for the same name again it is the same.
+func (l *Logs) Named(name string) *logrus.Logger {
+	l.naming.Lock()
+	defer l.naming.Unlock()
+	l.mu.Lock()
+	log := l.named[name]
+	l.mu.Unlock()
+	if log == nil {
+		log = logrus.New()
+		l.adopt(name, log)
+	}
+	return log
+}
+
+// JSON tells whether lines are of JSON, so that nothing must be put before them.
+func (l *Logs) JSON() bool { return l.json }
+
+// SetLevel sets the level of all loggers, in place of what options say.
+func (l *Logs) SetLevel(level logrus.Level) {
+	l.mu.Lock()
+	l.level = &level
+	l.mu.Unlock()
+	l.setLevels()
+}
+
+// Close closes the file and the sockets.
+func (l *Logs) Close() error {
+	var errs []error
+	for _, c := range l.closers {
+		errs = append(errs, c.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// adopt sets a logger up.
+func (l *Logs) adopt(name string, log *logrus.Logger) {
+	if l.json {
+		log.SetFormatter(&jsonFormatter{l.formats, name})
 	} else {
-		log.SetFormatter(newLineFormatter(s))
+		log.SetFormatter(&lineFormatter{l.formats, name})
 	}
-	setLevel(c, log)
-	c.OnChange(func([]config.Change) { setLevel(c, log) })
-	return file, nil
+	log.SetOutput(l.out)
+	log.SetReportCaller(l.places)
+	for _, hook := range l.hooks {
+		log.AddHook(hook)
+	}
+	l.mu.Lock()
+	l.named[name] = log
+	l.mu.Unlock()
+	l.setLevels()
 }
 
-func setLevel(c *config.Config, log *logrus.Logger) {
-	level := logrus.InfoLevel
-	if debugOption.Get(c) {
-		level = logrus.DebugLevel
+// warn tells of options whose silence would cost an operator something.
+func (l *Logs) warn(log *logrus.Logger) {
+	if rotationOption.Given(l.config) && !isNone(rotationOption.Get(l.config)) {
+		log.WithField("option", "[DEFAULT] log_rotation_type").Warn("the log file is not rotated: let logrotate move it")
 	}
-	log.SetLevel(level)
+	if appendOption.Get(l.config) != "" {
+		log.WithField("option", "[DEFAULT] log_config_append").Warn("a file for Python's logging is without effect")
+	}
 }
 
-// output opens where lines go.
-func (s *setup) output(c *config.Config) (io.Writer, io.Closer, error) {
-	path, option := fileOption.Get(c), fileOption.Name
-	if dir := dirOption.Get(c); dir != "" {
-		if path == "" {
-			path, option = s.program+".log", dirOption.Name
+// readFormats reads the options that are formats. Where c was loaded they can be read: their types see to it.
+func (s *setup) readFormats(c *config.Config) error {
+	var errs [5]error
+	s.date, errs[0] = parseDate(dateOption.Get(c))
+	s.context, errs[1] = parseTemplate(contextFormatOption.Get(c))
+	s.other, errs[2] = parseTemplate(defaultFormatOption.Get(c))
+	s.identity, errs[3] = parseTemplate(identityFormatOption.Get(c))
+	s.debugSuffix, errs[4] = parseTemplate(debugSuffixOption.Get(c))
+	return errors.Join(errs[:]...)
+}
+
+// open opens where lines go.
+func (l *Logs) open(s *setup) error {
+	var outs []io.Writer
+	s.stderr = &together{outs: []io.Writer{s.stderr}} // lines that a socket does not take go there too
+	path, option := logFile(l.config, s.program)
+	if path != "" {
+		file, err := openWatched(path)
+		if err != nil {
+			return fmt.Errorf("option %s: %w", option, err)
 		}
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(dir, path)
-		}
+		outs, l.closers = append(outs, file), append(l.closers, file)
+	}
+	facility := facilityOf(facilityOption.Get(l.config))
+	if syslogOption.Get(l.config) {
+		l.send(s, s.syslogSocket, &syslogFormat{s.program, s.pid, facility})
+	}
+	if journalOption.Get(l.config) {
+		l.send(s, s.journalSocket, &journalFormat{s.formats, facility})
+	}
+	if len(l.closers) == 0 || stderrOption.Get(l.config) {
+		outs = append(outs, s.stderr)
+	}
+	l.out = &together{outs: outs}
+	return nil
+}
+
+// send has lines sent to a socket.
+func (l *Logs) send(s *setup, socket string, format datagramFormat) {
+	hook := &datagramHook{socket: socket, format: format, stderr: s.stderr}
+	l.hooks, l.closers = append(l.hooks, hook), append(l.closers, hook)
+}
+
+// logFile is the file to log to, if there is one, and the option that says so.
+func logFile(c *config.Config, program string) (path, option string) {
+	path, option = fileOption.Get(c), fileOption.Name
+	dir := dirOption.Get(c)
+	if dir == "" {
+		return path, option
 	}
 	if path == "" {
-		return s.stderr, io.NopCloser(nil), nil
+		path, option = program+".log", dirOption.Name
 	}
-	file, err := openWatched(path)
-	if err != nil {
-		return nil, nil, fmt.Errorf("option %s: %w", option, err)
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(dir, path)
 	}
-	if stderrOption.Get(c) {
-		return io.MultiWriter(file, s.stderr), file, nil
+	return path, option
+}
+
+// together writes lines of several loggers, each as a whole, to all places at once.
+type together struct {
+	mu   sync.Mutex
+	outs []io.Writer
+}
+
+// Write implements io.Writer. Where one place does not take a line, the others get it all the same.
+func (t *together) Write(line []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var errs []error
+	for _, out := range t.outs {
+		if _, err := out.Write(line); err != nil {
+			errs = append(errs, err)
+		}
 	}
-	return file, file, nil
+	return len(line), errors.Join(errs...)
 }

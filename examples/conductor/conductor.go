@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/goslo/goslo/messaging"
+	"github.com/goslo/goslo/service/rpcservice"
 )
 
 // Times of the conductor's own calls. A build may take long; what tells that its host lives are heartbeats.
@@ -48,8 +49,11 @@ func (e *refusedError) Error() string { return "refused: " + e.Reason }
 // the call that builds: it either is made whole or refused, and may be repeated. So nothing is lost where the scheduler's
 // picture of a host is old.
 type conductor struct {
+	rpcservice.BaseManager
 	scheduler, compute *messaging.Client
 }
+
+var _ rpcservice.Manager = (*conductor)(nil)
 
 func newConductor(t *messaging.Transport) (*conductor, error) {
 	var errs messaging.ErrorRegistry
@@ -60,11 +64,11 @@ func newConductor(t *messaging.Transport) (*conductor, error) {
 	}
 	compute, err := messaging.NewClient(t, messaging.Target{Topic: "compute", Namespace: "claims", Version: "1.0"},
 		messaging.WithErrors(&errs), messaging.WithTimeout(buildTimeout), messaging.WithCallMonitor(heartbeat), messaging.WithMandatory())
-	return &conductor{scheduler, compute}, err
+	return &conductor{scheduler: scheduler, compute: compute}, err
 }
 
-// endpoint is what callers reach.
-func (c *conductor) endpoint() *messaging.Endpoint {
+// Endpoint is what callers reach.
+func (c *conductor) Endpoint() *messaging.Endpoint {
 	ep := messaging.NewEndpoint(messaging.WithVersion("1.0"))
 	messaging.Handle(ep, "build_instances", c.buildInstances)
 	return ep

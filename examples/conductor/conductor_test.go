@@ -57,14 +57,14 @@ func stage(t *testing.T, hosts ...cloud.Host) *messaging.Transport {
 			t.Fatal(err)
 		}
 	}
-	stop, err := startConductor(t.Context(), bus)
+	svc, err := startConductor(t.Context(), bus, log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	synctest.Wait()
 	t.Cleanup(func() {
 		ctx := context.Background()
-		if err := errors.Join(stop(ctx), c.Stop(ctx), bus.Close(ctx)); err != nil {
+		if err := errors.Join(svc.Stop(ctx), c.Stop(ctx), bus.Close(ctx)); err != nil {
 			t.Error(err)
 		}
 	})

@@ -19,6 +19,7 @@ import (
 
 	"github.com/goslo/goslo/cmd/scheduler/cloud"
 	"github.com/goslo/goslo/messaging"
+	"github.com/goslo/goslo/service/rpcservice"
 )
 
 func main() {
@@ -58,11 +59,11 @@ func run(ctx context.Context, out io.Writer, buildTime time.Duration) (err error
 	if err := awaitHosts(ctx, c); err != nil {
 		return err
 	}
-	stop, err := startConductor(ctx, t)
+	svc, err := startConductor(ctx, t, quiet)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, stop(ctx)) }()
+	defer func() { err = errors.Join(err, svc.Stop(ctx)) }()
 	return build(ctx, out, t, 7)
 }
 
@@ -83,17 +84,17 @@ func awaitHosts(ctx context.Context, c *cloud.Cloud) error {
 	}
 }
 
-func startConductor(ctx context.Context, t *messaging.Transport) (stop func(context.Context) error, err error) {
+// startConductor starts what a daemon hands to a launcher (service.Launch), which starts and stops it.
+func startConductor(ctx context.Context, t *messaging.Transport, log logrus.FieldLogger) (*rpcservice.RPCService, error) {
 	c, err := newConductor(t)
 	if err != nil {
 		return nil, err
 	}
-	server, err := messaging.NewRPCServer(t, messaging.Target{Topic: "conductor", Server: "conductor-1"}, []*messaging.Endpoint{c.endpoint()})
+	svc, err := rpcservice.New(t, c, rpcservice.Config{Topic: "conductor", Host: "conductor-1", Log: log})
 	if err != nil {
 		return nil, err
 	}
-	stop = func(ctx context.Context) error { return errors.Join(server.Stop(ctx), server.Wait(ctx)) }
-	return stop, server.Start(ctx)
+	return svc, svc.Start(ctx)
 }
 
 // build is what an API service does: it hands the work to the conductor, and knows by heartbeats that somebody is at it.

@@ -13,7 +13,11 @@ import (
 	"github.com/goslo/goslo/cmd/scheduler/internal/placement"
 	"github.com/goslo/goslo/cmd/scheduler/internal/rpcapi"
 	"github.com/goslo/goslo/messaging"
+	"github.com/goslo/goslo/service/rpcservice"
 )
+
+// ServiceName is what agents answer to who pings them (nova: the service's topic).
+const ServiceName = "compute"
 
 // Topic is where agents serve, each under the name of its host.
 const Topic = "compute"
@@ -31,26 +35,22 @@ type Config struct {
 	ReportInterval time.Duration
 	// BuildTime is how long a build takes; 0 is no time at all.
 	BuildTime time.Duration
+	// Service has further choices about the agent's service: its backdoor, its version.
+	Service rpcservice.Config
 	// Claims are those of an agent that this one succeeds in the same process; nil is for none.
 	Claims *Claims
 	// Log takes what goes wrong; nil means logrus.StandardLogger().
 	Log logrus.FieldLogger
 }
 
-// Agent is one compute host: a server and a reporter. Its one goroutine reports, from Start to Stop.
+// Agent is one compute host: a service, and what it knows of its instances.
 type Agent struct {
-	config   Config
-	claims   *Claims
-	server   *messaging.MessageHandlingServer
-	reporter *reporter
-
-	mu     sync.Mutex
-	cancel context.CancelFunc // of the reporter; nil while it does not run
-	done   chan struct{}
+	*rpcservice.RPCService
+	manager *manager
 }
 
 // New makes an agent. Nothing touches the network before Start. It fails with what is wrong with the host, or where
-// [messaging.NewRPCServer] does.
+// [rpcservice.New] does.
 func New(t *messaging.Transport, c Config, opts ...messaging.ServerOption) (*Agent, error) {
 	if err := c.complete(); err != nil {
 		return nil, err
@@ -59,15 +59,20 @@ func New(t *messaging.Transport, c Config, opts ...messaging.ServerOption) (*Age
 	if err != nil {
 		return nil, err
 	}
-	a := &Agent{config: c, claims: c.Claims}
-	a.reporter = newReporter(schedulers, &a.config, a.claims)
-	opts = append([]messaging.ServerOption{messaging.WithErrors(Exceptions())}, opts...)
-	on := messaging.Target{Topic: Topic, Server: c.Host.ServiceHost}
-	if a.server, err = messaging.NewRPCServer(t, on, []*messaging.Endpoint{a.endpoint()}, opts...); err != nil {
+	m := &manager{config: c, claims: c.Claims}
+	m.reporter = newReporter(schedulers, &m.config, m.claims)
+	svc, err := rpcservice.New(t, m, m.service(), append([]messaging.ServerOption{messaging.WithErrors(Exceptions())}, opts...)...)
+	if err != nil {
 		return nil, err
 	}
-	return a, nil
+	return &Agent{svc, m}, nil
 }
+
+// Claims are what the instances of the host take.
+func (a *Agent) Claims() *Claims { return a.manager.claims }
+
+// Free is what is left of the host.
+func (a *Agent) Free() placement.Resources { return a.manager.claims.Free() }
 
 func (c *Config) complete() error {
 	host, err := c.Host.Parse()
@@ -94,45 +99,44 @@ func (c *Config) complete() error {
 	return nil
 }
 
-// Start serves, and then begins to report: a host that is reported can be reached. It fails as the server's Start does.
-func (a *Agent) Start(ctx context.Context) error {
-	if err := a.server.Start(ctx); err != nil {
-		return err
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.cancel != nil {
-		return nil
-	}
+// service is the configuration of the agent's service: what nova writes into the record of a compute service is the report of
+// the host to the schedulers here.
+func (m *manager) service() rpcservice.Config {
+	conf := m.config.Service
+	conf.Topic, conf.Host, conf.Name = Topic, m.config.Host.ServiceHost, ServiceName
+	conf.ReportState, conf.ReportInterval = m.reporter.reportAll, m.config.ReportInterval
+	conf.Log = m.config.Log
+	return conf
+}
+
+// manager is what an agent does behind its topic. Its one goroutine reports, while the service works.
+type manager struct {
+	rpcservice.BaseManager
+	config   Config
+	claims   *Claims
+	reporter *reporter
+
+	cancel    context.CancelFunc // of the reporter; nil while it does not run
+	reporting sync.WaitGroup
+}
+
+// Endpoint is what calls and casts reach.
+func (m *manager) Endpoint() *messaging.Endpoint { return m.endpoint() }
+
+// InitHostWithRPC begins to report: a host that is reported can be reached.
+func (m *manager) InitHostWithRPC(ctx context.Context) error {
 	reporting, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	a.cancel, a.done = cancel, done
-	go func() {
-		defer close(done)
-		a.reporter.run(reporting)
-	}()
+	m.cancel = cancel
+	m.reporting.Go(func() { m.reporter.run(reporting) })
 	return nil
 }
 
-// Stop takes no more calls, answers those that run, and then stops reporting. It returns when both have ended; when ctx
-// ends it breaks them off and returns its error.
-func (a *Agent) Stop(ctx context.Context) error {
-	err := errors.Join(a.server.Stop(ctx), a.server.Wait(ctx))
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.cancel != nil {
-		a.cancel()
-		<-a.done // a send of the reporter ends with its context
-		a.cancel = nil
+// CleanupHost stops reporting, once nothing changes any more. A send of the reporter ends with its context.
+func (m *manager) CleanupHost(context.Context) error {
+	if m.cancel != nil {
+		m.cancel()
+		m.reporting.Wait()
+		m.cancel = nil
 	}
-	return err
+	return nil
 }
-
-// Progress grows while the agent's server goes round; see [messaging.MessageHandlingServer.Progress].
-func (a *Agent) Progress() uint64 { return a.server.Progress() }
-
-// Claims are what the instances of the host take.
-func (a *Agent) Claims() *Claims { return a.claims }
-
-// Free is what is left of the host.
-func (a *Agent) Free() placement.Resources { return a.claims.Free() }

@@ -43,35 +43,35 @@ type InstanceInfo struct {
 }
 
 // endpoint registers the methods that calls and casts reach.
-func (a *Agent) endpoint() *messaging.Endpoint {
+func (m *manager) endpoint() *messaging.Endpoint {
 	ep := messaging.NewEndpoint(messaging.WithNamespace("claims"), messaging.WithVersion("1.0"))
-	messaging.Handle(ep, "build", a.build)
-	messaging.Handle(ep, "resize", a.resize)
-	messaging.Handle(ep, "delete", a.delete)
-	messaging.Handle(ep, "list", a.list)
-	messaging.HandleCast(ep, "report", func(context.Context, struct{}) error { a.reporter.reportSoon(); return nil })
+	messaging.Handle(ep, "build", m.build)
+	messaging.Handle(ep, "resize", m.resize)
+	messaging.Handle(ep, "delete", m.delete)
+	messaging.Handle(ep, "list", m.list)
+	messaging.HandleCast(ep, "report", func(context.Context, struct{}) error { m.reporter.reportSoon(); return nil })
 	return ep
 }
 
 // build claims at once, and then takes the time that a build takes. Where nobody waits for it to the end, the claim is given
 // back. A repetition does not wait for the first call.
-func (a *Agent) build(ctx context.Context, args ClaimArgs) (Claim, error) {
+func (m *manager) build(ctx context.Context, args ClaimArgs) (Claim, error) {
 	uuid, need, err := args.read()
 	if err != nil {
 		return Claim{}, messaging.Expected(err)
 	}
-	created, err := a.claims.Build(uuid, need)
+	created, err := m.claims.Build(uuid, need)
 	if err != nil {
 		return Claim{}, messaging.Expected(err)
 	}
 	if created {
-		if err := wait(ctx, a.config.BuildTime); err != nil {
-			a.claims.Delete(uuid)
+		if err := wait(ctx, m.config.BuildTime); err != nil {
+			m.claims.Delete(uuid)
 			return Claim{}, err
 		}
-		a.reporter.changed(uuid)
+		m.reporter.changed(uuid)
 	}
-	return a.claim(uuid, created), nil
+	return m.claim(uuid, created), nil
 }
 
 func wait(ctx context.Context, d time.Duration) error {
@@ -88,43 +88,43 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func (a *Agent) resize(_ context.Context, args ClaimArgs) (Claim, error) {
+func (m *manager) resize(_ context.Context, args ClaimArgs) (Claim, error) {
 	uuid, need, err := args.read()
 	if err != nil {
 		return Claim{}, messaging.Expected(err)
 	}
-	changed, err := a.claims.Resize(uuid, need)
+	changed, err := m.claims.Resize(uuid, need)
 	if err != nil {
 		return Claim{}, messaging.Expected(err)
 	}
 	if changed {
-		a.reporter.changed(uuid)
+		m.reporter.changed(uuid)
 	}
-	return a.claim(uuid, changed), nil
+	return m.claim(uuid, changed), nil
 }
 
-func (a *Agent) delete(_ context.Context, args DeleteArgs) (Claim, error) {
+func (m *manager) delete(_ context.Context, args DeleteArgs) (Claim, error) {
 	uuid, err := nova.ReadUUID("instance_uuid", args.InstanceUUID)
 	if err != nil {
 		return Claim{}, messaging.Expected(err)
 	}
-	deleted := a.claims.Delete(uuid)
+	deleted := m.claims.Delete(uuid)
 	if deleted {
-		a.reporter.changed(uuid)
+		m.reporter.changed(uuid)
 	}
-	return a.claim(uuid, deleted), nil
+	return m.claim(uuid, deleted), nil
 }
 
-func (a *Agent) list(context.Context, struct{}) (ClaimList, error) {
-	list := ClaimList{Host: a.config.Host.ServiceHost, Free: nova.AmountsOf(a.claims.Free()), Instances: []InstanceInfo{}}
-	for _, in := range a.claims.Instances() {
+func (m *manager) list(context.Context, struct{}) (ClaimList, error) {
+	list := ClaimList{Host: m.config.Host.ServiceHost, Free: nova.AmountsOf(m.claims.Free()), Instances: []InstanceInfo{}}
+	for _, in := range m.claims.Instances() {
 		list.Instances = append(list.Instances, InstanceInfo{in.UUID, nova.AmountsOf(in.Need)})
 	}
 	return list, nil
 }
 
-func (a *Agent) claim(uuid string, changed bool) Claim {
-	return Claim{Host: a.config.Host.ServiceHost, InstanceUUID: uuid, Changed: changed}
+func (m *manager) claim(uuid string, changed bool) Claim {
+	return Claim{Host: m.config.Host.ServiceHost, InstanceUUID: uuid, Changed: changed}
 }
 
 func (a *ClaimArgs) read() (uuid string, need placement.Resources, err error) {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"sync"
-	"time"
 
 	"github.com/goslo/goslo/cmd/scheduler/internal/placement"
 	"github.com/goslo/goslo/cmd/scheduler/internal/rpcapi"
@@ -21,10 +20,14 @@ type reporter struct {
 	pending map[string]struct{} // UUIDs of instances that have changed since the last report
 	wake    chan struct{}       // holds a token while there are some
 	asked   chan struct{}       // holds a token while a scheduler wants to know everything
+	due     chan chan<- error   // for who has everything reported and wants to know whether that went well
 }
 
 func newReporter(schedulers *rpcapi.Scheduler, c *Config, claims *Claims) *reporter {
-	return &reporter{schedulers: schedulers, config: c, claims: claims, pending: make(map[string]struct{}), wake: make(chan struct{}, 1), asked: make(chan struct{}, 1)}
+	return &reporter{
+		schedulers: schedulers, config: c, claims: claims, pending: make(map[string]struct{}),
+		wake: make(chan struct{}, 1), asked: make(chan struct{}, 1), due: make(chan chan<- error),
+	}
 }
 
 // reportSoon has everything reported soon.
@@ -32,6 +35,22 @@ func (r *reporter) reportSoon() {
 	select {
 	case r.asked <- struct{}{}:
 	default:
+	}
+}
+
+// reportAll has everything reported, by the goroutine that reports: of two reports at once the older might come last.
+func (r *reporter) reportAll(ctx context.Context) error {
+	sent := make(chan error, 1)
+	select {
+	case r.due <- sent:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	select {
+	case err := <-sent:
+		return err
+	case <-ctx.Done():
+		return context.Cause(ctx)
 	}
 }
 
@@ -56,30 +75,32 @@ func (r *reporter) take() map[string]struct{} {
 
 // run reports until ctx ends.
 func (r *reporter) run(ctx context.Context) {
-	ticker := time.NewTicker(r.config.ReportInterval)
-	defer ticker.Stop()
-	r.send(ctx, r.all)
+	r.try(ctx, r.all)
 	for {
 		select {
-		case <-ticker.C:
-			r.send(ctx, r.all)
+		case sent := <-r.due:
+			sent <- r.send(ctx, r.all)
 		case <-r.asked:
-			r.send(ctx, r.all)
+			r.try(ctx, r.all)
 		case <-r.wake:
-			r.send(ctx, r.changes)
+			r.try(ctx, r.changes)
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// send makes one report. One that fails is made up for by the next.
-func (r *reporter) send(ctx context.Context, report func(context.Context) error) {
-	bounded, cancel := context.WithTimeout(ctx, r.config.ReportInterval)
-	defer cancel()
-	if err := report(bounded); err != nil && ctx.Err() == nil {
+// try makes one report. One that fails is made up for by the next.
+func (r *reporter) try(ctx context.Context, report func(context.Context) error) {
+	if err := r.send(ctx, report); err != nil && ctx.Err() == nil {
 		r.config.Log.WithError(err).Warn("report not sent, will be sent again")
 	}
+}
+
+func (r *reporter) send(ctx context.Context, report func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, r.config.ReportInterval)
+	defer cancel()
+	return report(ctx)
 }
 
 // all is what the host has and all that runs on it. Nothing says in which order schedulers run casts: one that hears of a

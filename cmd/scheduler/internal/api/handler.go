@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sirupsen/logrus"
 
@@ -36,7 +35,7 @@ type front struct {
 // endpoint answers one kind of request: with a status and a body, which is encoded as JSON, or with an error.
 type endpoint func(*http.Request) (status int, body any, err error)
 
-// NewHandler makes the front. The log gets a line for each request, and an error for each that failed on this side of it.
+// NewHandler makes the front. The log gets an error for each request that failed on this side; an access log is the server's.
 func NewHandler(s Schedulers, log logrus.FieldLogger) http.Handler {
 	f := &front{schedulers: s, log: log}
 	mux := http.NewServeMux()
@@ -49,7 +48,7 @@ func NewHandler(s Schedulers, log logrus.FieldLogger) http.Handler {
 		mux.Handle(path, f.serve(notAllowed(allowed)))
 	}
 	mux.Handle("/", f.serve(notFound))
-	return f.withRequestID(mux)
+	return withRequestID(mux)
 }
 
 func (f *front) endpoints() map[string]map[string]endpoint {
@@ -79,19 +78,15 @@ func notAllowed(methods []string) endpoint {
 
 func describe(*http.Request) (int, any, error) { return http.StatusOK, rawJSON(description), nil }
 
-// serve answers by an endpoint, and logs.
+// serve answers by an endpoint.
 func (f *front) serve(e endpoint) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		began := time.Now()
 		status, body, err := e(req)
 		if err != nil {
-			status = f.fail(w, req, err)
-		} else {
-			writeJSON(w, "application/json", status, body)
+			f.fail(w, req, err)
+			return
 		}
-		f.logOf(req).WithFields(logrus.Fields{
-			"method": req.Method, "path": req.URL.Path, "status": status, "client": req.RemoteAddr, "elapsed": time.Since(began).String(),
-		}).Info("request")
+		writeJSON(w, "application/json", status, body)
 	})
 }
 
@@ -105,11 +100,10 @@ func (f *front) logOf(req *http.Request) logrus.FieldLogger {
 }
 
 // fail answers with what an error is to the client.
-func (f *front) fail(w http.ResponseWriter, req *http.Request, err error) (status int) {
+func (f *front) fail(w http.ResponseWriter, req *http.Request, err error) {
 	p := problemOf(err)
 	if p.Status >= http.StatusInternalServerError {
 		f.logOf(req).WithError(err).WithField("status", p.Status).Error("a request failed")
 	}
 	p.write(w, req)
-	return p.Status
 }

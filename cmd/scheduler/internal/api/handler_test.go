@@ -307,6 +307,7 @@ func TestTheRequestIDTravelsFromHeaderToContextLogAndAnswer(t *testing.T) {
 		{strings.ToUpper(given), "", ""},
 	} {
 		s := newSchedulers()
+		s.err = errors.New("boom") // which is logged
 		var logged bytes.Buffer
 		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/v1/hosts", nil)
 		req.Header.Set("X-Openstack-Request-Id", c.openstack)
@@ -332,6 +333,29 @@ func TestTheRequestIDTravelsFromHeaderToContextLogAndAnswer(t *testing.T) {
 		}
 		if logged.Len() == 0 {
 			t.Errorf("%+v: nothing was logged", c)
+		}
+	}
+}
+
+func TestWhatTheHandlerDoesNotSeeIsAProblemToo(t *testing.T) {
+	t.Parallel()
+	for status, detail := range map[int]string{
+		http.StatusRequestURITooLong:           "the URL is too long",
+		http.StatusRequestHeaderFieldsTooLarge: "a line of the header is too long",
+		http.StatusInternalServerError:         "the request failed",
+	} {
+		req := httptest.NewRequest(http.MethodGet, "/v1/hosts", http.NoBody)
+		req = req.WithContext(api.RequestContext(req))
+		id, _ := messaging.RequestIDs(req.Context())
+		w := httptest.NewRecorder()
+		api.Refuse(w, req, status)
+		var got api.Problem
+		if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil {
+			t.Errorf("%d: %v", status, err)
+		}
+		want := api.Problem{Title: http.StatusText(status), Status: status, Detail: detail, RequestID: id}
+		if got != want || w.Code != status || w.Header().Get("Content-Type") != "application/problem+json" || w.Header().Get("X-Openstack-Request-Id") != id {
+			t.Errorf("answer = %d %v %+v, want %+v", w.Code, w.Header(), got, want)
 		}
 	}
 }

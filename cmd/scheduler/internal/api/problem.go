@@ -118,6 +118,20 @@ func (p *Problem) write(w http.ResponseWriter, req *http.Request) {
 	writeJSON(w, "application/problem+json", p.Status, sent)
 }
 
+// Refuse answers what the server does not hand to the handler of [NewHandler], or takes from it, with a problem as well: a
+// request with the context of [RequestContext] that exceeds a limit, or whose handler has panicked.
+func Refuse(w http.ResponseWriter, req *http.Request, status int) {
+	p := &Problem{Status: status, Detail: "the request failed"}
+	switch status {
+	case http.StatusRequestURITooLong:
+		p.Detail = "the URL is too long"
+	case http.StatusRequestHeaderFieldsTooLarge:
+		p.Detail = "a line of the header is too long"
+	}
+	tellRequestID(w, req)
+	p.write(w, req)
+}
+
 // rawJSON is encoded already.
 type rawJSON []byte
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"regexp"
 
@@ -18,14 +19,27 @@ const (
 var requestID = regexp.MustCompile(`^req-[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
 // withRequestID gives a request its id: on the context with which calls are made and lines are logged, and in the answer.
-func (f *front) withRequestID(next http.Handler) http.Handler {
+func withRequestID(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
-		given := givenRequestID(req.Header)
-		rc := messaging.Identity{RequestID: given, GlobalRequestID: given}.RequestContext()
-		w.Header().Set(requestIDHeader, rc.RequestID())
-		w.Header().Set(plainRequestIDHeader, rc.RequestID())
-		next.ServeHTTP(w, req.WithContext(messaging.WithRequestContext(req.Context(), rc)))
+		if id, _ := messaging.RequestIDs(req.Context()); id == "" {
+			req = req.WithContext(RequestContext(req))
+		}
+		tellRequestID(w, req)
+		next.ServeHTTP(w, req)
 	})
+}
+
+func tellRequestID(w http.ResponseWriter, req *http.Request) {
+	id, _ := messaging.RequestIDs(req.Context())
+	w.Header().Set(requestIDHeader, id)
+	w.Header().Set(plainRequestIDHeader, id)
+}
+
+// RequestContext is the context of a request with its id, for a server that logs by it before and after the handler.
+func RequestContext(req *http.Request) context.Context {
+	given := givenRequestID(req.Header)
+	rc := messaging.Identity{RequestID: given, GlobalRequestID: given}.RequestContext()
+	return messaging.WithRequestContext(req.Context(), rc)
 }
 
 // givenRequestID is the id that the client has given, empty where it has given none that is one.

@@ -11,6 +11,7 @@ import (
 // Scheduler calls schedulers. It is safe for concurrent use.
 type Scheduler struct {
 	transport *messaging.Transport
+	topic     string
 	nova      *messaging.Client // nova's interface
 	capacity  *messaging.Client // this program's own
 }
@@ -23,7 +24,7 @@ func NewScheduler(t *messaging.Transport, topic string) (*Scheduler, error) {
 		return nil, err
 	}
 	capacity := client.Prepare(messaging.ToNamespace("capacity"), messaging.ToVersion("1.1"))
-	return &Scheduler{transport: t, nova: client, capacity: capacity}, nil
+	return &Scheduler{transport: t, topic: topic, nova: client, capacity: capacity}, nil
 }
 
 // SelectDestinations asks a scheduler for hosts, with alternates if args say so: for each instance its host, then those.
@@ -32,6 +33,11 @@ func NewScheduler(t *messaging.Transport, topic string) (*Scheduler, error) {
 func (s *Scheduler) SelectDestinations(ctx context.Context, args nova.SelectDestinationsArgs) ([][]nova.Selection, error) {
 	args.ReturnObjects = true
 	return messaging.Call[[][]nova.Selection](ctx, s.nova, "select_destinations", args)
+}
+
+// Serving is how many schedulers take what is sent to the topic; see [messaging.Transport.Consumers].
+func (s *Scheduler) Serving(ctx context.Context) (int, error) {
+	return s.transport.Consumers(ctx, messaging.Target{Topic: s.topic})
 }
 
 // ListHosts asks one scheduler what it knows of hosts.

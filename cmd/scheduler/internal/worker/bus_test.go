@@ -61,7 +61,7 @@ func newBus(t *testing.T) *bus {
 	peer := messaging.NewTransport(b.peer, messaging.WithLogger(log))
 	to := novaTarget
 	to.Version = "4.5"
-	b.client, err = messaging.NewClient(peer, to, messaging.WithTimeout(10*time.Second))
+	b.client, err = messaging.NewClient(peer, to, messaging.WithTimeout(30*time.Second))
 	must(t, err)
 	t.Cleanup(func() {
 		ctx := context.Background()
@@ -99,7 +99,7 @@ func (b *bus) await(t *testing.T, method string) {
 		if got != method {
 			t.Fatalf("%s ran, want %s", got, method)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(30 * time.Second):
 		t.Fatalf("%s did not run", method)
 	}
 }
@@ -109,7 +109,7 @@ func (b *bus) call(t *testing.T, body []byte) []byte {
 	t.Helper()
 	request, err := wire.DecodeRequest(body)
 	must(t, err)
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	reply, err := b.peer.Call(ctx, novaTarget, request, transport.SendOptions{Mandatory: true})
 	must(t, err)

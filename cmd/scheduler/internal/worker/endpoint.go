@@ -7,21 +7,13 @@ import (
 
 	"github.com/goslo/goslo/cmd/scheduler/internal/nova"
 	"github.com/goslo/goslo/messaging"
-	"github.com/goslo/goslo/service/rpcservice"
 )
 
-// serviceName is what the scheduler answers to who pings it.
-const serviceName = "scheduler"
-
-// endpoints are the scheduler's interfaces on the bus (nova/scheduler/rpcapi.py, nova/baserpc.py).
+// endpoints are the scheduler's interfaces on the bus (nova/scheduler/rpcapi.py), beside that of every service.
 type endpoints struct {
 	manager  *nova.Manager
 	selected func(nova.SelectDestinationsArgs)
 	log      logrus.FieldLogger
-}
-
-func (e *endpoints) all() []*messaging.Endpoint {
-	return []*messaging.Endpoint{e.scheduler(), rpcservice.BaseAPI(serviceName, nil), e.capacity()}
 }
 
 // scheduler is nova's interface of the scheduler, which has no namespace.

@@ -283,10 +283,10 @@ func TestNewNamesWhatIsWrong(t *testing.T) {
 		`host "a": twice in the list`: func() (*worker.Worker, error) {
 			return worker.New(tr, on, worker.Config{Hosts: []placement.Host{host, host}})
 		},
-		"invalid target <topic=scheduler>: a server's target needs a server name": func() (*worker.Worker, error) {
+		"rpcservice: Config.Host is empty": func() (*worker.Worker, error) {
 			return worker.New(tr, messaging.Target{Topic: "scheduler"}, worker.Config{})
 		},
-		`unknown executor "x": want blocking, threading or pool`: func() (*worker.Worker, error) {
+		`rpcservice: unknown executor "x": want blocking, threading or pool`: func() (*worker.Worker, error) {
 			return worker.New(tr, on, worker.Config{}, messaging.WithExecutor(executor.Type("x")))
 		},
 	} {
