@@ -14,12 +14,8 @@ import (
 	"github.com/goslo/goslo/messaging"
 )
 
-const (
-	// nextCall is how long a good call may take behind a bad message.
-	nextCall = 50 * time.Millisecond
-	// nextCallTries is how often a kind is tried before its best time counts: the machine has other work too.
-	nextCallTries = 5
-)
+// nextCall is how long a good call may take behind a bad message.
+const nextCall = 50 * time.Millisecond
 
 // deep is nested further than any message may be.
 const deep = 20_000
@@ -205,22 +201,15 @@ func (v *victim) reads(t *testing.T, o oddity, queue string, replies <-chan amqp
 	})
 }
 
-// livesOn has a message consumed and measures the call behind it, until one is quick enough.
+// livesOn has a message consumed and measures the call behind it.
 func (v *victim) livesOn(t *testing.T, consume func()) {
 	t.Helper()
-	var best time.Duration
-	for try := range nextCallTries {
+	promise(t, "a good call", nextCall, func() time.Duration {
 		consume()
 		begun := time.Now()
 		if got, err := messaging.Call[string](t.Context(), v.client, "who", nil); err != nil || got != "host1" {
 			t.Fatalf("a good call = %q, %v", got, err)
 		}
-		if took := time.Since(begun); try == 0 || took < best {
-			best = took
-		}
-		if best <= nextCall {
-			return
-		}
-	}
-	t.Errorf("the quickest good call of %d took %s, want at most %s", nextCallTries, best, nextCall)
+		return time.Since(begun)
+	})
 }

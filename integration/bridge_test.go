@@ -4,18 +4,12 @@ package integration_test
 
 import (
 	"encoding/binary"
-	"fmt"
 	"io"
 	"net"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
-
-	amqp "github.com/rabbitmq/amqp091-go"
-
-	"github.com/goslo/goslo/integration/broker"
 )
 
 // bridge is a proxy in front of a broker that reads what crosses it frame by frame, and can cut it, hold it back, and
@@ -61,38 +55,14 @@ const (
 
 func newBridge(tb testing.TB, transportURL string) *bridge {
 	tb.Helper()
-	uri, err := amqp.ParseURI(broker.AMQP(transportURL))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	b := &bridge{url: fmt.Sprintf("rabbit://%s:%s@%s/%s", uri.Username, uri.Password, l.Addr(), strings.TrimPrefix(uri.Vhost, "/"))}
+	b := &bridge{}
 	b.moved = sync.NewCond(&b.mu)
-	behind := net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port))
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() { b.cross(client, behind) })
-		}
-	})
-	tb.Cleanup(func() {
-		_ = l.Close()
-		b.cut()
-		running.Wait()
-	})
+	b.url = relay(tb, transportURL, b.cross, b.cut)
 	return b
 }
 
 // cross connects a client with the broker until one of them closes.
-func (b *bridge) cross(client net.Conn, behind string) {
-	defer client.Close()
+func (b *bridge) cross(_ int, client net.Conn, behind string) {
 	b.mu.Lock()
 	down := b.down
 	b.mu.Unlock()

@@ -6,10 +6,12 @@ import (
 	"bufio"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -23,6 +25,7 @@ import (
 // configCase is what both sides read: files in their order, then arguments, and the environment.
 type configCase struct {
 	Files []string          `json:"files"`
+	Tree  map[string]string `json:"tree"` // path -> text, in a folder that Args call DIR
 	Args  []string          `json:"args"`
 	Env   map[string]string `json:"env"`
 }
@@ -70,9 +73,77 @@ var configCases = []configCase{
 	{Args: []string{"--text", "$choice-$$"}},
 }
 
+// typed is a case with one line for the group of types.
+func typed(line string) configCase { return configCase{Files: []string{"[types]\n" + line + "\n"}} }
+
+// typeLines are values of each type, right and wrong ones.
+var typeLines = []string{
+	"mapping = a:1,b:2", "mapping = a : 1 , b:x:y", "mapping =", "mapping = a", "mapping = a:1,b", "mapping = b,a:1", "mapping = :1", "mapping = a:1,a:2",
+	"mapping = a:$ip,b:$$", "mapping = a:", "mapping = a:1,", "mapping = \"a:1,b:2\"", "mapping = {a:1}",
+	"ip = 192.0.2.1", "ip = ::1", "ip = 2001:db8::1", "ip = 192.0.2", "ip = 192.0.2.256", "ip = 192.0.2.01", "ip = fe80::1%eth0", "ip =", "ip = localhost",
+	"ip = ::ffff:192.0.2.1", "ip = [::1]", "ip = 1", "ip = 0x7f.1",
+	"address = host", "address = host.example.com.", "address = 192.0.2.1", "address = 192.0.2.300", "address = a_b", "address = -a", "address = a-",
+	"address = a..b", "address =", "address = 1a", "address = a.1", "address = ::1", "address = " + strings.Repeat("a", 64), "address = " + strings.Repeat("a.", 127),
+	"address = host:80", "address = a b",
+	"domain = a_b", "domain = cell1-cmp_7.example.com", "domain = _a", "domain = a.b_", "domain = -a", "domain = 10.0.0.1", "domain = 10.0.0", "domain = a b", "domain =",
+	"uri = http://h", "uri = http://h:80/p?q#f", "uri = http://u:p@h/", "uri = http://[::1]:80/", "uri = http://[::1", "uri = h", "uri = //h/p", "uri = http:///p",
+	"uri = mailto:a@b", "uri = ht tp://h", "uri = http://h h/", "uri = http://h/%zz", "uri = http://h/%41", "uri = http://h/a b", "uri = http://h:port/", "uri =",
+	"uri = rabbit://u:p@h1:5672,u:p@h2:5672//", "uri = 1http://h", "uri = a+b-c.d://h", "uri = http://h/ž", "uri = http://192.0.2.999/", "uri = http://h:/",
+	"web = https://h", "web = ftp://h", "web = HTTP://h", "web = http://h",
+	"folded = info", "folded = Debug", "folded = x", "brief = abcde", "brief = abcdef", "brief = žžžžž", "pattern = abc", "pattern = aB", "pattern =",
+	"signed = -5", "signed = - 5", "signed = +5", "signed = 1e3", "signed = 0b1", "signed = 1__0", "signed = _1", "signed = 00", "signed = ' 7 '",
+	"even = 4", "even = 3", "bounded = -1.5", "bounded = 1.50001", "bounded = 1e-3", "bounded = .", "bounded = 1e", "bounded = 1.e0", "bounded = +.5",
+	"toggle = TRUE", "toggle = t", "toggle = y", "toggle = Off", "toggle = 0", "toggle = 00", "toggle = ' yes '", "toggle =", "toggle = no", "toggle = none",
+	"renamed = new", "former = old",
+}
+
+// moreCases are of the types, of folders, and of names and groups that have changed.
+func moreCases() []configCase {
+	cases := []configCase{
+		{Files: []string{"[old_types]\nformer = a"}},
+		{Files: []string{"[old_types]\nformer = a\n[types]\nrenamed = b"}},
+		{Files: []string{"[types]\nrenamed = b", "[old_types]\nformer = a"}},
+		{Files: []string{"[old_types]\nrenamed = a\n[OLD_TYPES]\nformer = c"}},
+		{Files: []string{"[DEFAULT]\ntopics = \"a,b\",\"c\""}},
+		{Files: []string{"[DEFAULT]\ntopics = \"a, b\""}},
+		{Files: []string{"[DEFAULT]\ntopics = 'a',b"}},
+		{Files: []string{"[DEFAULT]\ntopics = a,\n  b,\n  c"}},
+		{Files: []string{"[DEFAULT]\ntopics = [a,b]"}},
+		{Files: []string{"[DEFAULT]\ntext = ${types.signed} ${types.ip} ${types.toggle} ${types.renamed}|"}},
+		{Files: []string{"[types]\nuri = http://$ip:${my_group.listen_port}/$text\nip = 192.0.2.7"}},
+		{Files: []string{"[DEFAULT]\ntext = $$$choice \\\\$choice \\$$choice ${choice}$"}},
+		{Files: []string{"[DEFAULT]\ntext = one", "[DEFAULT]\ntext = two", "[DEFAULT]\nchoice = blue"}},
+		{Tree: map[string]string{"d/b.conf": "[DEFAULT]\ntext = b", "d/a.conf": "[DEFAULT]\ntext = a", "d/c.txt": "[DEFAULT]\ntext = c", "d/.d.conf": "junk"}, Args: []string{"--config-dir", "DIR/d"}},
+		{Tree: map[string]string{"d/10.conf": "[notifications]\ndriver = 10", "d/9.conf": "[notifications]\ndriver = 9"}, Args: []string{"--config-dir=DIR/d"}},
+		{
+			Files: []string{"[DEFAULT]\ntext = file\n[notifications]\ndriver = f"}, Tree: map[string]string{"d/a.conf": "[DEFAULT]\ntext = a\n[notifications]\ndriver = a"},
+			Args: []string{"--config-dir=DIR/d"},
+		},
+		{
+			Tree: map[string]string{"d/a.conf": "[DEFAULT]\ntext = a", "e/a.conf": "[DEFAULT]\ntext = e", "f": "[DEFAULT]\ntext = f"},
+			Args: []string{"--config-dir=DIR/d", "--config-file=DIR/f", "--config-dir=DIR/e"},
+		},
+		{Tree: map[string]string{"d/a.conf/x": ""}, Args: []string{"--config-dir=DIR/d"}},
+		{Tree: map[string]string{"d/a.conf": "k = v"}, Args: []string{"--config-dir=DIR/d"}},
+		{Args: []string{"--config-dir=DIR/none"}},
+		{Args: []string{"--config-file=DIR/none"}},
+		{Env: map[string]string{"OS_TYPES__MAPPING": "x:1,y:2", "OS_TYPES__IP": "::1", "OS_TYPES__TOGGLE": "off", "OS_TYPES__BOUNDED": "1.25"}},
+		{Env: map[string]string{"OS_TYPES__IP": "x"}},
+		{Env: map[string]string{"OS_TYPES__URI": "http://h"}, Files: []string{"[types]\nuri = http://file"}},
+		{Env: map[string]string{"OS_OLD_TYPES__FORMER": "x"}},
+	}
+	for _, bad := range []string{"junk", "[", "= x", " indented", "[a] # b", "text", "[]"} {
+		cases = append(cases, configCase{Files: []string{"[DEFAULT]\n\ntext = a\n\n" + bad + "\n"}})
+	}
+	for _, line := range typeLines {
+		cases = append(cases, typed(line))
+	}
+	return cases
+}
+
 // configLines are what files of chance are made of.
 var configLines = []string{
-	"[DEFAULT]", "[my_group]", "[MY_Group]", "[notifications]", "[other]", "[default]", "", "", "# c = d", "; c", " more", "\tmore = x", "  # more",
+	"[DEFAULT]", "[my_group]", "[MY_Group]", "[notifications]", "[types]", "[other]", "[default]", "", "", "# c = d", "; c", " more", "\tmore = x", "  # more",
 	"text = v", "text: \" v \"", "text=\"v'", "text = a = b: c", "text = ''", "text =", "text = $choice", "text = ${my_group.workers}/$lock_path",
 	"debug = on", "debug: No", "debug = maybe", "choice = blue", "choice = green", "state_path = /srv", "lock_path = ${state_path}x",
 	"topics = a, b ,c", "topics = ,", "topics = $choice,$choice", "workers = 3", "workers = 1_0", "workers = +7", "workers = 010", "workers = 0x10",
@@ -85,7 +156,7 @@ var configLines = []string{
 func chance(random *rand.Rand) configCase {
 	var c configCase
 	for range 1 + random.IntN(2) {
-		lines := []string{configLines[random.IntN(4)]}
+		lines := []string{configLines[random.IntN(5)]}
 		for range random.IntN(7) {
 			lines = append(lines, configLines[random.IntN(len(configLines))])
 		}
@@ -111,14 +182,42 @@ func goReads(t *testing.T, c configCase) (map[string]any, error) {
 		port   = &config.Option[int]{Group: "my_group", Name: "listen_port", Type: config.Port(), Default: 8780}
 		ratio  = &config.Option[float64]{Group: "my_group", Name: "ratio", Type: config.Float(config.AtLeast(0.0)), Default: 1.5}
 		driver = &config.Option[[]string]{Group: "notifications", Name: "driver", Type: config.Multi()}
+
+		mapping = &config.Option[map[string]string]{Group: "types", Name: "mapping", Type: config.Dict(), Default: map[string]string{"a": "1"}}
+		signed  = &config.Option[int]{Group: "types", Name: "signed", Type: config.Int()}
+		even    = &config.Option[int]{Group: "types", Name: "even", Type: config.Int(config.OneOf(2, 4)), Default: 2}
+		bounded = &config.Option[float64]{Group: "types", Name: "bounded", Type: config.Float(config.AtLeast(-1.5), config.AtMost(1.5)), Default: 0.5}
+		toggle  = &config.Option[bool]{Group: "types", Name: "toggle", Type: config.Bool(), Default: true}
+		texts   = []*config.Option[string]{
+			{Group: "types", Name: "ip", Type: config.IP(), Default: "127.0.0.1"},
+			{Group: "types", Name: "address", Type: config.HostAddress(), Default: "localhost"},
+			{Group: "types", Name: "domain", Type: config.HostDomain(), Default: "localhost"},
+			{Group: "types", Name: "uri", Type: config.URI(), Default: "http://localhost"},
+			{Group: "types", Name: "web", Type: config.URI("http", "https"), Default: "http://localhost"},
+			{Group: "types", Name: "folded", Type: config.String(config.OneOfFold("INFO", "DEBUG")), Default: "INFO"},
+			{Group: "types", Name: "brief", Type: config.String(config.MaxLength(5))},
+			{Group: "types", Name: "pattern", Type: config.String(config.Matching(regexp.MustCompile("^[a-z]+$"), "small letters")), Default: "a"},
+			{Group: "types", Name: "renamed", Type: config.String(), Deprecated: []config.Key{{Group: "old_types", Name: "former"}}},
+		}
 	)
 	log, _ := logtest.NewNullLogger()
 	conf := config.New("none", config.WithLogger(log), config.WithFiles(), config.WithDirs(),
 		config.WithEnvironment(func(name string) (string, bool) { value, ok := c.Env[name]; return value, ok }))
-	if err := conf.Register(text, debug, choice, statePath, lockPath, topics, workers, port, ratio, driver); err != nil {
+	if err := conf.Register(text, debug, choice, statePath, lockPath, topics, workers, port, ratio, driver, mapping, signed, even, bounded, toggle); err != nil {
 		t.Fatal(err)
 	}
+	for _, option := range texts {
+		if err := conf.Register(option); err != nil {
+			t.Fatal(err)
+		}
+	}
 	dir := t.TempDir()
+	for name, content := range c.Tree {
+		path := filepath.Join(dir, name)
+		if err := errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte(content), 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	var args []string
 	for i, content := range c.Files {
 		path := filepath.Join(dir, fmt.Sprintf("%d.conf", i))
@@ -127,15 +226,28 @@ func goReads(t *testing.T, c configCase) (map[string]any, error) {
 		}
 		args = append(args, "--config-file", path)
 	}
-	if err := conf.Parse(append(args, c.Args...)); err != nil {
+	for _, arg := range c.Args {
+		args = append(args, strings.ReplaceAll(arg, "DIR", dir))
+	}
+	if err := conf.Parse(args); err != nil {
 		return nil, err
 	}
-	return map[string]any{
+	values := map[string]any{
 		"DEFAULT.text": text.Get(conf), "DEFAULT.debug": debug.Get(conf), "DEFAULT.choice": choice.Get(conf),
 		"DEFAULT.state_path": statePath.Get(conf), "DEFAULT.lock_path": lockPath.Get(conf), "DEFAULT.topics": list(topics.Get(conf)),
 		"my_group.workers": float64(workers.Get(conf)), "my_group.listen_port": float64(port.Get(conf)), "my_group.ratio": ratio.Get(conf),
 		"notifications.driver": list(driver.Get(conf)),
-	}, nil
+		"types.signed":         float64(signed.Get(conf)), "types.even": float64(even.Get(conf)), "types.bounded": bounded.Get(conf), "types.toggle": toggle.Get(conf),
+	}
+	pairs := map[string]any{}
+	for name, text := range mapping.Get(conf) {
+		pairs[name] = text
+	}
+	values["types.mapping"] = pairs
+	for _, option := range texts {
+		values["types."+option.Name] = option.Get(conf)
+	}
+	return values, nil
 }
 
 func list(texts []string) []any {
@@ -144,6 +256,30 @@ func list(texts []string) []any {
 		all = append(all, text)
 	}
 	return all
+}
+
+// lineOfFile is a line that an error names; oslo.config names those of lines that it cannot read.
+var lineOfFile = regexp.MustCompile(`\.conf:(\d+)`)
+
+// sameLine wants the error of a file to be one line that names file, line and option, and where oslo.config names a line, the same.
+func sameLine(t *testing.T, c configCase, err error, oslos string) {
+	t.Helper()
+	if strings.Contains(err.Error(), "\n") {
+		t.Errorf("%q: the error %q has several lines", c, err)
+	}
+	var (
+		value *config.ValueError
+		parse *config.ParseError
+	)
+	ours := lineOfFile.FindStringSubmatch(err.Error())
+	if errors.As(err, &parse) || errors.As(err, &value) && value.Source.Kind == config.FromFile {
+		if ours == nil || value != nil && !strings.Contains(err.Error(), value.Key.String()) {
+			t.Errorf("%q: the error %q does not name file, line and option", c, err)
+		}
+	}
+	if theirs := lineOfFile.FindStringSubmatch(oslos); parse != nil && theirs != nil && ours != nil && theirs[1] != ours[1] {
+		t.Errorf("%q: the error is %q, oslo.config's is %q", c, err, oslos)
+	}
 }
 
 // TestConfigReadsWhatOsloConfigReads has oslo.config and goslo read the same: files, environment and flags.
@@ -170,7 +306,7 @@ func TestConfigReadsWhatOsloConfigReads(t *testing.T) {
 		}
 		questions, answers := json.NewEncoder(stdin), bufio.NewScanner(stdout)
 		answers.Buffer(nil, 1<<20)
-		cases := configCases
+		cases := slices.Concat(configCases, moreCases())
 		random := rand.New(rand.NewPCG(5, 10))
 		for range 600 {
 			cases = append(slices.Clip(cases), chance(random))
@@ -181,6 +317,10 @@ func TestConfigReadsWhatOsloConfigReads(t *testing.T) {
 			question.Files = nil
 			for _, content := range c.Files {
 				question.Files = append(question.Files, base64.StdEncoding.EncodeToString([]byte(content)))
+			}
+			question.Tree = make(map[string]string)
+			for name, content := range c.Tree {
+				question.Tree[name] = base64.StdEncoding.EncodeToString([]byte(content))
 			}
 			if err := questions.Encode(question); err != nil {
 				t.Fatal(err)
@@ -202,6 +342,7 @@ func TestConfigReadsWhatOsloConfigReads(t *testing.T) {
 			}
 			if err != nil {
 				refused++
+				sameLine(t, c, err, answer.Error)
 				continue
 			}
 			read++

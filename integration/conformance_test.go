@@ -33,7 +33,7 @@ func conforms(t *testing.T, b *broker.Broker, query string, features transportte
 	url := plain + query
 	newDriver := func(tb testing.TB) transport.Driver { tb.Helper(); return openDriver(tb, url) }
 	raw := dial(t, plain)
-	features.Redelivered, features.LateAck = true, true
+	features.Redelivered, features.LateAck, features.Counts = true, true, true
 	features.RawPublish = func(tb testing.TB, exchange, key, contentType string, body []byte) {
 		tb.Helper()
 		rawPublish(tb, raw, exchange, key, amqp.Publishing{

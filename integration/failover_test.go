@@ -67,7 +67,7 @@ func TestHostThatDoesNotAnswerCostsNoCall(t *testing.T) {
 			p.serve(t, b.target("host1"), newEndpoints("host1", p.notes)...)
 			lives := func(what string) {
 				t.Helper()
-				within(t, time.Now(), what, func(ctx context.Context) error { return c.Call(ctx, "who", nil, nil) })
+				again(t, time.Now(), what, func(ctx context.Context) error { return c.Call(ctx, "who", nil, nil) })
 			}
 			lives("at first")
 			good, other := gates[0], gates[1]

@@ -166,6 +166,12 @@ func (s *scene) wrongPassword() { s.login("guest:wrong@", "/") }
 
 func (s *scene) wrongHost() {
 	s.login("guest:guest@", "/nosuch")
+	s.toldWhy()
+}
+
+// toldWhy has the operation last until the broker has said no, and its error tell so.
+func (s *scene) toldWhy() {
+	s.timeout = 8 * time.Second
 	s.check = s.tellsWhy
 }
 
@@ -334,6 +340,9 @@ func (s *scene) tooLong() {
 }
 
 func (s *scene) toNoQueue() {
+	if s.want.when == atDeadline {
+		s.timeout = 3 * time.Second // for the broker to confirm and return it
+	}
 	s.elsewhere()
 	s.connect()
 }
@@ -432,6 +441,7 @@ func (s *scene) deleteReplyQueue() {
 func (s *scene) replyQueueDeletedBefore() {
 	s.connect()
 	s.deleteReplyQueue()
+	eventually(s, "the transport knows", func() bool { return s.party.driver.Stats().Cancelled == 1 })
 	s.begin()
 }
 
@@ -488,9 +498,12 @@ func (s *scene) deaf() {
 	s.bridge.deafen()
 	client, err := messaging.NewClient(s.party.Transport, s.stage.bus.target(""), messaging.WithTimeout(moment))
 	rawDo(s, err)
-	if err := client.Call(s.Context(), "mark", mark{ID: unique("id")}, nil); !errors.Is(err, messaging.ErrTimeout) {
-		s.Errorf("another call = %v, want a timeout", err)
-	}
+	eventually(s, "there is doubt", func() bool { // of a call that is confirmed
+		if err := client.Call(s.Context(), "mark", mark{ID: unique("id")}, nil); !errors.Is(err, messaging.ErrTimeout) {
+			s.Errorf("another call = %v, want a timeout", err)
+		}
+		return s.party.driver.Stats().ReplyProbes > 0
+	})
 	s.strike()
 }
 

@@ -343,7 +343,7 @@ func (s *scene) startLocked() {
 	_, err := channel(s, s.stage.bus.url).QueueDeclare(s.to.Topic, false, false, true, false, nil)
 	rawDo(s, err)
 	s.connect()
-	s.check = s.tellsWhy
+	s.toldWhy()
 }
 
 func (s *scene) serverClosed() {
@@ -375,8 +375,10 @@ func (s *scene) requestExpired() {
 
 func (s *scene) callerGivesUp() {
 	s.serve()
-	client, err := messaging.NewClient(join(s, s.stage.bus.url).Transport, s.to, messaging.WithTimeout(time.Second))
+	caller := join(s, s.stage.bus.url)
+	client, err := messaging.NewClient(caller.Transport, s.to, messaging.WithTimeout(3*time.Second))
 	rawDo(s, err)
+	rawDo(s, caller.Ping(patient(s)))
 	s.request.Hold = true
 	if err := client.Call(s.Context(), "mark", s.request, nil); !errors.Is(err, messaging.ErrTimeout) {
 		s.Errorf("the call = %v, want a timeout", err)
@@ -395,7 +397,7 @@ func (s *scene) serverQueueDeleted() {
 	s.opts = append(s.opts, messaging.WithMandatory())
 	client, err := messaging.NewClient(join(s, s.stage.bus.url).Transport, s.to, s.opts...)
 	rawDo(s, err)
-	within(s.T, deleted, "the queue is consumed again", func(ctx context.Context) error {
+	again(s.T, deleted, "the queue is consumed again", func(ctx context.Context) error {
 		return client.Call(ctx, "mark", mark{ID: unique("id")}, nil)
 	})
 }

@@ -3,19 +3,13 @@
 package integration_test
 
 import (
-	"fmt"
 	"io"
 	"maps"
 	"net"
 	"slices"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
-
-	amqp "github.com/rabbitmq/amqp091-go"
-
-	"github.com/goslo/goslo/integration/broker"
 )
 
 // gate is a proxy in front of a broker that cuts connections.
@@ -30,39 +24,16 @@ type gate struct {
 	clients map[net.Conn]bool
 }
 
-// newGate makes a gate in front of the broker of a transport URL, on its default virtual host.
+// newGate makes a gate in front of the broker of a transport URL.
 func newGate(tb testing.TB, transportURL string) *gate {
 	tb.Helper()
-	uri, err := amqp.ParseURI(broker.AMQP(transportURL))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	g := &gate{url: fmt.Sprintf("rabbit://%s:%s@%s/", uri.Username, uri.Password, l.Addr()), clients: map[net.Conn]bool{}}
-	behind := net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port))
-	var running sync.WaitGroup
-	running.Go(func() {
-		for {
-			client, err := l.Accept()
-			if err != nil {
-				return
-			}
-			running.Go(func() { g.pass(client, behind) })
-		}
-	})
-	tb.Cleanup(func() {
-		_ = l.Close()
-		g.cut()
-		running.Wait()
-	})
+	g := &gate{clients: map[net.Conn]bool{}}
+	g.url = relay(tb, transportURL, g.pass, g.cut)
 	return g
 }
 
 // pass connects a client with the broker until one of them closes.
-func (g *gate) pass(client net.Conn, behind string) {
+func (g *gate) pass(_ int, client net.Conn, behind string) {
 	g.mu.Lock()
 	g.clients[client] = true
 	g.mu.Unlock()

@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	// promptly is how long a good call may take behind a bad message.
-	promptly = 5 * time.Second
+	// promptly is how long may take what does not wait for anything: less than patience, which is a call's timeout.
+	promptly = 15 * time.Second
 	// maxSize is the longest message that goslo takes.
 	maxSize = 16 << 20
 )
@@ -231,7 +231,7 @@ func raiseLimit(t *testing.T) {
 	b.RequireControl(t)
 	// RabbitMQ 3 reads the one, RabbitMQ 4 the other.
 	const set = "application:set_env(rabbit, max_message_size, %[1]d), persistent_term:put(max_message_size, %[1]d)."
-	if _, err := b.Ctl(patient(t), "eval", fmt.Sprintf(set, 4*maxSize)); err != nil {
+	if _, err := b.Ctl(t.Context(), "eval", fmt.Sprintf(set, 4*maxSize)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -455,7 +455,7 @@ func TestMessagesTooLongForTheBrokerHarmOnlyTheirSenders(t *testing.T) {
 	b := busOf(t, broker.ForTest(t, broker.WithSettings("max_message_size = 1000000")))
 	server, client := join(t, b.url), join(t, b.url)
 	server.serve(t, b.target("host1"), newEndpoints("host1", server.notes)...)
-	c := client.client(t, b, messaging.WithTimeout(promptly))
+	c := client.client(t, b, messaging.WithTimeout(patience))
 	if err := c.Call(t.Context(), "who", nil, nil); err != nil {
 		t.Fatal(err)
 	}

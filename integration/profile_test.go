@@ -64,7 +64,7 @@ func vhostBus(tb testing.TB, b *broker.Broker) *bus {
 // listQueues are name, durability, type and arguments of the queues of a virtual host, without what is random.
 func (b *bus) listQueues(tb testing.TB, on *broker.Broker) []string {
 	tb.Helper()
-	out, err := on.Ctl(patient(tb), "list_queues", "-p", b.vhost(tb), "--no-table-headers", "name", "durable", "type", "arguments")
+	out, err := on.Ctl(tb.Context(), "list_queues", "-p", b.vhost(tb), "--no-table-headers", "name", "durable", "type", "arguments")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -200,8 +200,9 @@ func TestWhatExistsWithOtherFlagsIsUsedAsItIs(t *testing.T) {
 			}
 			receive(t, first.notes)
 			receive(t, second.notes)
+			after := b.listQueues(t, shared)
 			for _, line := range before {
-				if after := b.listQueues(t, shared); !slices.Contains(after, line) {
+				if !slices.Contains(after, line) {
 					t.Errorf("queue %q is gone; there are %q", line, after)
 				}
 			}
@@ -253,7 +254,7 @@ func TestStreamFanoutReachesEveryServerAcrossAReconnect(t *testing.T) {
 	for _, p := range servers {
 		wantNumbers(t, p, 0, 10, again)
 	}
-	if _, err := shared.Ctl(patient(t), "close_all_connections", "--vhost", b.vhost(t), "for a test"); err != nil {
+	if _, err := shared.Ctl(t.Context(), "close_all_connections", "--vhost", b.vhost(t), "for a test"); err != nil {
 		t.Fatal(err)
 	}
 	publish(10, 30)

@@ -18,37 +18,6 @@ import (
 	"github.com/goslo/goslo/messaging"
 )
 
-// recovery is how long after its broker has come back a party may take to be of use again.
-const recovery = 5 * time.Second
-
-// within tries until try succeeds, and checks that this took no longer than recovery since back. Each try gets a
-// second, and never more than what is left of the test's patience.
-func within(t *testing.T, back time.Time, what string, try func(ctx context.Context) error) {
-	t.Helper()
-	deadline, cancel := context.WithDeadline(t.Context(), back.Add(2*patience))
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		ctx, cancel := context.WithTimeout(deadline, time.Second)
-		err := try(ctx)
-		cancel()
-		if err == nil {
-			break
-		}
-		select {
-		case <-tick.C:
-		case <-deadline.Done():
-			t.Fatalf("%s: not in %s: %v", what, 2*patience, err)
-		}
-	}
-	took := time.Since(back)
-	t.Logf("%s: %s after the broker's return", what, took.Round(time.Millisecond))
-	if took > recovery {
-		t.Errorf("%s: took %s, want at most %s", what, took, recovery)
-	}
-}
-
 // rawAsk calls ping of a scheduler by bare AMQP on a connection of its own, which knows of no past.
 func rawAsk(ctx context.Context, b *bus) error {
 	conn, err := amqp.DialConfig(broker.AMQP(b.url), amqp.Config{Dial: amqp.DefaultDial(time.Second)})
@@ -87,10 +56,10 @@ func rawAsk(ctx context.Context, b *bus) error {
 	}
 }
 
-// TestEverybodyIsBackSoonAfterTheBroker has a broker of its own that comes late, is stopped, and is killed, under
-// a scheduler process and a server and a client in this process. It does not run beside other tests: it measures
-// time.
-func TestEverybodyIsBackSoonAfterTheBroker(t *testing.T) {
+// TestEverybodyIsBackAfterTheBroker has a broker of its own that comes late, is stopped, and is killed, under
+// a scheduler process and a server and a client in this process. How soon, the fault suite measures.
+func TestEverybodyIsBackAfterTheBroker(t *testing.T) {
+	t.Parallel()
 	own := broker.ForTest(t, broker.WithControl())
 	if err := own.Stop(t.Context()); err != nil {
 		t.Fatal(err)
@@ -120,14 +89,14 @@ func TestEverybodyIsBackSoonAfterTheBroker(t *testing.T) {
 
 	everybody := func(t *testing.T, back time.Time) {
 		t.Helper()
-		within(t, back, "the worker serves a new connection", func(ctx context.Context) error { return rawAsk(ctx, process) })
-		within(t, back, "the client calls the worker", func(ctx context.Context) error {
+		again(t, back, "the worker serves a new connection", func(ctx context.Context) error { return rawAsk(ctx, process) })
+		again(t, back, "the client calls the worker", func(ctx context.Context) error {
 			return pings.Prepare(messaging.WithMandatory()).Call(ctx, "ping", args{"arg": 1}, nil)
 		})
-		within(t, back, "the client calls the server", func(ctx context.Context) error {
+		again(t, back, "the client calls the server", func(ctx context.Context) error {
 			return echoes.Prepare(messaging.WithMandatory()).Call(ctx, "who", nil, nil)
 		})
-		within(t, back, "the server hears a fanout", func(ctx context.Context) error {
+		again(t, back, "the server hears a fanout", func(ctx context.Context) error {
 			return fanoutArrives(ctx, echoes, server)
 		})
 	}
@@ -242,12 +211,12 @@ func TestConnectionsClosedByTheBrokerAreMadeAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := server.driver.Stats().Sessions + client.driver.Stats().Sessions
-	if _, err := shared.Ctl(patient(t), "close_all_connections", "--vhost", strings.TrimPrefix(u.Path, "/"), "for a test"); err != nil {
+	if _, err := shared.Ctl(t.Context(), "close_all_connections", "--vhost", strings.TrimPrefix(u.Path, "/"), "for a test"); err != nil {
 		t.Fatal(err)
 	}
 	back := time.Now()
-	within(t, back, "the worker serves a new connection", func(ctx context.Context) error { return rawAsk(ctx, process) })
-	within(t, back, "the client calls the server", func(ctx context.Context) error { return echoes.Call(ctx, "who", nil, nil) })
+	again(t, back, "the worker serves a new connection", func(ctx context.Context) error { return rawAsk(ctx, process) })
+	again(t, back, "the client calls the server", func(ctx context.Context) error { return echoes.Call(ctx, "who", nil, nil) })
 	if err := receive(t, running); err != nil {
 		t.Errorf("the call that was running: %v", err)
 	}
@@ -275,7 +244,8 @@ func TestDeletedQueuesAreConsumedAgain(t *testing.T) {
 	}
 	fanout := declared(t, tap, "^"+b.topic+"_fanout_[0-9a-f]{32}$")
 	sessions := server.driver.Stats().Sessions
-	for i, tt := range []struct {
+	deletions := uint64(0)
+	for _, tt := range []struct {
 		name, queue string
 		try         func(ctx context.Context) error
 	}{
@@ -286,14 +256,13 @@ func TestDeletedQueuesAreConsumedAgain(t *testing.T) {
 		{"fanout", fanout, func(ctx context.Context) error { return fanoutArrives(ctx, client, server) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			deleteQueue(t, b, tt.queue)
-			deleted := time.Now()
-			within(t, deleted, "the queue is consumed", tt.try)
-			if took := time.Since(deleted); took > 2*time.Second {
-				t.Errorf("the queue was consumed again after %s, want within about a second", took)
-			}
-			if got := server.driver.Stats().Cancelled; got != uint64(i+1) {
-				t.Errorf("%d consumers were cancelled, want %d", got, i+1)
+			promise(t, "the queue is consumed", 2*time.Second, func() time.Duration {
+				deleteQueue(t, b, tt.queue)
+				deletions++
+				return again(t, time.Now(), "the queue is consumed", tt.try)
+			})
+			if got := server.driver.Stats().Cancelled; got != deletions {
+				t.Errorf("%d consumers were cancelled, want %d", got, deletions)
 			}
 		})
 	}
@@ -323,10 +292,10 @@ func TestDeletedReplyQueueDoesNotDeafenTheClient(t *testing.T) {
 	queue := declared(t, tap, "^reply_[0-9a-f]{32}$")
 	t.Run("idle", func(t *testing.T) {
 		deleteQueue(t, b, queue)
-		within(t, time.Now(), "the client hears", func(ctx context.Context) error { return c.Call(ctx, "who", nil, nil) })
+		again(t, time.Now(), "the client hears", func(ctx context.Context) error { return c.Call(ctx, "who", nil, nil) })
 	})
 	t.Run("during calls", func(t *testing.T) { deletedDuringCalls(t, b, c, server, queue) })
-	within(t, time.Now(), "the client hears", func(ctx context.Context) error { return c.Call(ctx, "who", nil, nil) })
+	again(t, time.Now(), "the client hears", func(ctx context.Context) error { return c.Call(ctx, "who", nil, nil) })
 	if got := client.driver.Stats(); got.Sessions != 2 || got.ReplyPathsLost != 0 {
 		t.Errorf("stats %+v, want the same connections and the same queue", got)
 	}
@@ -345,14 +314,17 @@ func deletedDuringCalls(t *testing.T, b *bus, c *messaging.Client, server *party
 	}
 	long := begin(c, 4)
 	<-time.After(1500 * time.Millisecond) // to be no call that was just sent
-	fresh, monitored := begin(c, 4), begin(c.Prepare(messaging.WithCallMonitor(2*time.Second)), 3)
-	deleteQueue(t, b, queue)
+	ch := channel(t, b.url)
+	monitored := begin(c.Prepare(messaging.WithCallMonitor(4*time.Second)), 6)
+	fresh := begin(c, 4)
+	if _, err := ch.QueueDelete(queue, false, false, false); err != nil {
+		t.Fatal(err)
+	}
 	deleted := time.Now()
 	err := receive(t, fresh)
-	took := time.Since(deleted)
-	t.Logf("the call that had just been sent ended after %s: %v", took, err)
-	if !errors.Is(err, messaging.ErrReplyPathLost) || took > 1500*time.Millisecond {
-		t.Errorf("it ended after %s: %v; want ErrReplyPathLost within a second", took, err)
+	t.Logf("the call that had just been sent ended after %s: %v", time.Since(deleted), err)
+	if !errors.Is(err, messaging.ErrReplyPathLost) {
+		t.Errorf("the call that had just been sent = %v, want ErrReplyPathLost", err)
 	}
 	for name, ended := range map[string]<-chan error{"long": long, "monitored": monitored} {
 		if err := receive(t, ended); err != nil {
@@ -381,5 +353,5 @@ func TestHandshakesThatABootingBrokerCutsDelayNobody(t *testing.T) {
 		t.Fatalf("start the server: %v", err)
 	}
 	c := client.client(t, b, messaging.WithMandatory())
-	within(t, back, "the client calls the server", func(ctx context.Context) error { return c.Call(ctx, "who", nil, nil) })
+	again(t, back, "the client calls the server", func(ctx context.Context) error { return c.Call(ctx, "who", nil, nil) })
 }

@@ -9,14 +9,9 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
-
-	amqp "github.com/rabbitmq/amqp091-go"
-
-	"github.com/goslo/goslo/integration/broker"
 )
 
 // tap is a proxy in front of a broker that notes what its clients send, frame by frame: what no consumer can
@@ -27,7 +22,6 @@ type tap struct {
 	mu      sync.Mutex // protects what follows
 	methods []method
 	problem error
-	conns   int
 }
 
 // method is an AMQP method that a client sent, with the content that follows it.
@@ -42,59 +36,36 @@ type method struct {
 // newTap makes a tap in front of the broker of a transport URL.
 func newTap(tb testing.TB, transportURL string) *tap {
 	tb.Helper()
-	uri, err := amqp.ParseURI(broker.AMQP(transportURL))
-	if err != nil {
-		tb.Fatal(err)
-	}
-	behind := net.JoinHostPort(uri.Host, strconv.Itoa(uri.Port))
-	l, err := new(net.ListenConfig).Listen(tb.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	query := ""
-	if _, after, ok := strings.Cut(transportURL, "?"); ok {
-		query = "?" + after
-	}
-	t := &tap{url: fmt.Sprintf("rabbit://%s:%s@%s/%s%s", uri.Username, uri.Password, l.Addr(), strings.TrimPrefix(uri.Vhost, "/"), query)}
-	var running sync.WaitGroup
-	running.Go(func() { t.accept(l, behind, &running) })
-	tb.Cleanup(func() { // the clients have gone by now, and with them the connections
-		_ = l.Close()
-		running.Wait()
+	t := &tap{}
+	tb.Cleanup(func() { // behind the relay's: the clients have gone by then, and with them the connections
 		if t.problem != nil {
 			tb.Errorf("tap: %v", t.problem)
 		}
 	})
+	t.url = relay(tb, transportURL, t.pass, nil)
+	if _, options, ok := strings.Cut(transportURL, "?"); ok {
+		t.url += "?" + options
+	}
 	return t
 }
 
-func (t *tap) accept(l net.Listener, behind string, running *sync.WaitGroup) {
-	for {
-		client, err := l.Accept()
-		if err != nil {
-			return
-		}
-		server, err := net.Dial("tcp", behind)
-		if err != nil {
-			_ = client.Close()
-			continue
-		}
-		t.mu.Lock()
-		t.conns++
-		number := t.conns
-		t.mu.Unlock()
-		noted, note := io.Pipe()
-		running.Go(func() { t.note(number, noted) })
-		running.Go(func() { // until the client closes
-			_, _ = io.Copy(io.MultiWriter(server, note), client)
-			_ = note.Close()
-			_ = server.Close()
-		})
-		running.Go(func() { // until the server closes
-			_, _ = io.Copy(client, server)
-			_ = client.Close()
-		})
+// pass connects a client with the broker, and notes what it sends, until one of them closes.
+func (t *tap) pass(number int, client net.Conn, behind string) {
+	server, err := net.Dial("tcp", behind)
+	if err != nil {
+		return
 	}
+	noted, note := io.Pipe()
+	var both sync.WaitGroup
+	both.Go(func() { t.note(number, noted) })
+	both.Go(func() { // until the client closes
+		_, _ = io.Copy(io.MultiWriter(server, note), client)
+		_ = note.Close()
+		_ = server.Close()
+	})
+	_, _ = io.Copy(client, server) // until the broker does
+	_ = client.Close()
+	both.Wait()
 }
 
 // sent returns what was sent so far by methods of that name; of any if it is empty.

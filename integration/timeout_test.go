@@ -61,7 +61,7 @@ func TestTimeoutTellsWhatTheBrokerDidWithTheCall(t *testing.T) {
 	})
 	t.Run("the method runs too long, and gives signs of life", func(t *testing.T) {
 		t.Parallel()
-		err := c.Prepare(messaging.WithCallMonitor(2*time.Second)).Call(t.Context(), "sleep", args{"seconds": 4}, nil)
+		err := c.Prepare(messaging.WithCallMonitor(2*time.Second), messaging.WithTimeout(5*time.Second)).Call(t.Context(), "sleep", args{"seconds": 7}, nil)
 		timeout := wantTimeout(t, err, nil, context.DeadlineExceeded)
 		if timeout.Reason != messaging.ReasonUnanswered || timeout.Heartbeats < 1 || timeout.LastHeartbeat == 0 {
 			t.Errorf("%s, %+v, want heartbeats", timeout.Reason, timeout.Timeline)
@@ -71,6 +71,7 @@ func TestTimeoutTellsWhatTheBrokerDidWithTheCall(t *testing.T) {
 
 // TestTimeoutTellsThatTheBrokerDidNotConfirm freezes a broker of its own under a client that is connected.
 func TestTimeoutTellsThatTheBrokerDidNotConfirm(t *testing.T) {
+	t.Parallel()
 	own := broker.ForTest(t, broker.WithControl())
 	b := busOf(t, own)
 	p := join(t, b.url)

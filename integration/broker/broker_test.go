@@ -187,7 +187,7 @@ func TestOutliveRunsItsCommandUnlessReleased(t *testing.T) {
 func appears(file string, expected bool) bool {
 	patience := 300 * time.Millisecond
 	if expected {
-		patience = 10 * time.Second
+		patience = 30 * time.Second
 	}
 	end := time.After(patience)
 	tick := time.NewTicker(20 * time.Millisecond)
