@@ -10,11 +10,14 @@ FAULTS    ?=
 MINUTES   ?= 10
 SEED      ?= 0
 
+# How often the proof takes services and workers away.
+ROUNDS    ?= 1
+
 TOOL        = go tool -modfile=tools/go.mod
 WITH_BROKER = scripts/test-env.sh
 
 # Packages with tests that need a broker; packages that are programs.
-INTEGRATION = $(shell grep -rl --include='*_test.go' '^//go:build integration' . | sed 's|/[^/]*$$||' | grep -v '^./faults$$' | sort -u)
+INTEGRATION = $(shell grep -rl --include='*_test.go' '^//go:build integration' . | sed 's|/[^/]*$$||' | grep -vE '^./(faults|cmd/scheduler/internal/proof)$$' | sort -u)
 PROGRAMS    = /(cmd|bench|examples)/
 
 .PHONY: help
@@ -27,8 +30,8 @@ build: ## compile everything, commands into bin/
 	go build -o bin/ ./cmd/...
 
 .PHONY: test
-test: ## vet, unit and integration tests, all with the race detector, and the short form of the fault suite
-	$(WITH_BROKER) $(MAKE) --no-print-directory vet race integration faults-short
+test: ## vet, unit and integration tests, all with the race detector, the short form of the fault suite, and the proof
+	$(WITH_BROKER) $(MAKE) --no-print-directory vet race integration faults-short proof
 
 .PHONY: vet
 vet:
@@ -40,7 +43,12 @@ race: ## unit tests with the race detector
 
 .PHONY: integration
 integration: ## tests against a real RabbitMQ and Python peers, which it gets by itself
-	$(WITH_BROKER) go test -race -tags integration -count 1 -p 1 -parallel 4 -timeout 9m $(INTEGRATION)
+	$(WITH_BROKER) go test -race -tags integration -count 1 -p 1 -parallel 8 -timeout 9m $(INTEGRATION)
+
+.PHONY: systemd
+systemd: ## the unit files of deploy/ under a real systemd, in a container of Debian packages
+	image=$$(scripts/systemd-image.sh) && GOSLO_SYSTEMD_IMAGE=$$image \
+		$(WITH_BROKER) go test -tags integration -count 1 -v -timeout 9m ./deploy
 
 .PHONY: faults
 faults: ## real faults under load, as a table (FAULTS="tcp kill" for some rows)
@@ -56,9 +64,15 @@ soak: ## random faults for MINUTES, from SEED if that is given
 	$(WITH_BROKER) go test -tags integration -count 1 -v -timeout $$(($(MINUTES) + 15))m -run '^TestSoak$$' ./faults \
 		-args -minutes $(MINUTES) -seed $(SEED)
 
+# As faults-short. It builds the program.
+.PHONY: proof
+proof: ## services and workers that come and go under load, as a table, in half a minute (ROUNDS=20 for more)
+	$(WITH_BROKER) go test -tags integration -count 1 -v -timeout $$((5 + $(ROUNDS)))m -run '^Test(Nothing|Fanout)' ./cmd/scheduler/internal/proof \
+		-args -rounds $(ROUNDS)
+
 .PHONY: cover
 cover: ## statement coverage of unit and integration tests together; fails under COVER_MIN
-	$(WITH_BROKER) go test -tags integration -count 1 -p 1 -parallel 4 -timeout 9m \
+	$(WITH_BROKER) go test -tags integration -count 1 -p 1 -parallel 8 -timeout 9m \
 		-covermode atomic -coverpkg ./... -coverprofile coverage.all ./...
 	@grep -vE '$(PROGRAMS)' coverage.all >coverage.out
 	@go tool cover -func coverage.out | awk -v min=$(COVER_MIN) \
