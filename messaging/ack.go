@@ -226,11 +226,20 @@ func (s *MessageHandlingServer) finish(r *run, j *job, reply *transport.Reply, e
 		if err != nil {
 			s.logFailure(j.request, err)
 		}
-		if late {
-			s.answerLate(r, j, reply)
-		} else {
-			s.answer(r, j.in, reply)
-		}
+		s.answerOrNot(r, j, reply)
+	}
+}
+
+// answerOrNot answers, unless that is an error after the caller's deadline: from a method that its context has ended, and
+// which a caller that is a moment behind would get in place of its timeout.
+func (s *MessageHandlingServer) answerOrNot(r *run, j *job, reply *transport.Reply) {
+	switch {
+	case reply.Failure != nil && j.expired():
+		s.settle(r, j)
+	case s.config.ack == AckOnFinish:
+		s.answerLate(r, j, reply)
+	default:
+		s.answer(r, j.in, reply)
 	}
 }
 

@@ -79,8 +79,8 @@ func (c *Client) Prepare(opts ...ClientOption) *Client {
 // a failure that matches [ErrNoSuchMethod].
 //
 // It waits until the context ends; a context without deadline gets the client's timeout, 60 s by default. The
-// deadline travels: the context of a method in Go ends with it, and a Go server does not run a request whose
-// deadline has passed. That takes clocks that agree to well within the timeout.
+// deadline travels: the context of a method in Go ends with it, and a Go server neither runs a request whose deadline has
+// passed nor answers it with an error. That takes clocks that agree to well within the timeout.
 //
 // Call fails with a [*TimeoutError], which matches [ErrTimeout], the sentinel of its reason ([ErrNotConnected],
 // [ErrUnconfirmed], [ErrUndeliverable], [ErrMonitorTimeout]) and [context.DeadlineExceeded] where the deadline was
